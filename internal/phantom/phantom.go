@@ -101,6 +101,32 @@ type Message struct {
 	Received     time.Time
 }
 
+// InboundKind says what sort of thing came in on a channel.
+type InboundKind string
+
+// The kinds that exist; admission judges each.
+const (
+	InboundMessage InboundKind = "message"
+)
+
+// Inbound is one thing that came in on a channel, before anybody judged it.
+type Inbound struct {
+	Identity     string // the channel's own identity of the message, for deduplication
+	Conversation ConversationID
+	Sender       string // identity on the channel
+	Kind         InboundKind
+	Text         string
+}
+
+// Delivery is one outgoing text on its way to a channel.
+type Delivery struct {
+	ID           DeliveryID
+	Conversation ConversationID
+	Turn         TurnID // "" for notices that no turn made
+	Text         string
+	Created      time.Time
+}
+
 // Reply is the outcome of a turn as its reader sees it.
 type Reply struct {
 	Turn         TurnID

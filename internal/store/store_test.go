@@ -124,7 +124,9 @@ func TestReadOnly(t *testing.T) {
 }
 
 func TestOpenBadFiles(t *testing.T) {
-	damaged := func(path string) error { return os.WriteFile(path, []byte("this is no database, only words and words and words"), 0o600) }
+	damaged := func(path string) error {
+		return os.WriteFile(path, []byte("this is no database, only words and words and words"), 0o600)
+	}
 	torn := func(path string) error {
 		db, err := store.Open(t.Context(), store.Options{Path: path})
 		if err != nil {

@@ -1,0 +1,141 @@
+package router
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"phantom/internal/phantom"
+	"phantom/internal/store"
+)
+
+const (
+	// maxAttempts is how often a reply is tried before it is a dead letter:
+	// with the backoff below, about a day.
+	maxAttempts = 30
+	// maxBackoff bounds the wait between two tries.
+	maxBackoff = time.Hour
+	// deliverTimeout is the budget of one try.
+	deliverTimeout = 2 * time.Minute
+	// idleScan is how often the outbox is looked at without a wake-up.
+	idleScan = time.Minute
+)
+
+func nowMicros() int64 { return phantom.Micros(time.Now()) }
+
+func (r *Router) wakeOutbox(channel string) {
+	names := []string{channel}
+	if channel == "" {
+		names = names[:0]
+		for name := range r.outgoing {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		select {
+		case r.outgoing[name] <- struct{}{}:
+		default: // a wake-up is already due, or nobody has that channel
+		}
+	}
+}
+
+// deliverAll sends a channel's replies in order until ctx ends.
+func (r *Router) deliverAll(ctx context.Context, c Channel) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return r.flush(ctx, c)
+		case <-r.outgoing[c.Name()]:
+		case <-timer.C:
+		}
+		wait, err := r.deliverDue(ctx, c)
+		if err != nil && ctx.Err() == nil {
+			r.warn(ctx, "outbox could not be worked", err, slog.String("channel", c.Name()))
+		}
+		timer.Reset(wait)
+	}
+}
+
+// flushTimeout bounds what is still sent at shutdown; the rest stays queued.
+const flushTimeout = 5 * time.Second
+
+func (r *Router) flush(ctx context.Context, c Channel) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if _, err := r.deliverDue(last, c); err != nil && last.Err() == nil {
+		return fmt.Errorf("flush outbox of %s: %w", c.Name(), err)
+	}
+	return nil
+}
+
+// deliverDue sends what is due and returns how long nothing else will be.
+func (r *Router) deliverDue(ctx context.Context, c Channel) (time.Duration, error) {
+	for {
+		d, attempts, due, err := r.oldest(ctx, c.Name())
+		if errors.Is(err, sql.ErrNoRows) {
+			return idleScan, nil
+		}
+		if err != nil {
+			return idleScan, err
+		}
+		if wait := time.Until(due); wait > 0 {
+			return min(wait, idleScan), nil
+		}
+		try, cancel := context.WithTimeout(ctx, deliverTimeout)
+		sendErr := c.Deliver(try, d)
+		cancel()
+		if err := r.settle(ctx, d, attempts+1, sendErr); err != nil {
+			return idleScan, err
+		}
+		if ctx.Err() != nil {
+			return idleScan, ctx.Err()
+		}
+	}
+}
+
+// oldest returns the reply that goes next. Order within a channel is kept: a
+// reply that has to wait holds back the later ones.
+func (r *Router) oldest(ctx context.Context, channel string) (d phantom.Delivery, attempts int, due time.Time, err error) {
+	var next, created int64
+	err = r.DB.QueryRow(ctx, `SELECT id, conversation, coalesce(turn, ''), body, attempts, next_at, created_at FROM outbox
+		WHERE channel = ? AND state = 'queued' ORDER BY created_at, id LIMIT 1`, channel).
+		Scan(&d.ID, &d.Conversation, &d.Turn, &d.Text, &attempts, &next, &created)
+	d.Created = phantom.FromMicros(created)
+	return d, attempts, phantom.FromMicros(next), err
+}
+
+// settle notes what became of one try.
+func (r *Router) settle(ctx context.Context, d phantom.Delivery, attempts int, sendErr error) error {
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancel()
+	if sendErr == nil {
+		err := r.DB.WithTx(save, func(tx *store.Tx) error {
+			_, err := tx.Exec(save, `UPDATE outbox SET state = 'sent', sent_at = ?, attempts = ? WHERE id = ?`, nowMicros(), attempts, d.ID)
+			return err
+		})
+		if err == nil {
+			r.watchers.delivered(d)
+		}
+		return err
+	}
+	state, next := "queued", time.Now().Add(backoff(attempts))
+	if attempts >= maxAttempts {
+		state = "dead"
+	}
+	r.warn(ctx, "reply could not be delivered", sendErr, slog.String("delivery", string(d.ID)), slog.Int("attempts", attempts), slog.String("state", state))
+	return r.DB.WithTx(save, func(tx *store.Tx) error {
+		_, err := tx.Exec(save, `UPDATE outbox SET state = ?, attempts = ?, next_at = ?, error = ? WHERE id = ?`,
+			state, attempts, phantom.Micros(next), r.Redactor.String(sendErr.Error()), d.ID)
+		return err
+	})
+}
+
+// backoff doubles from one second.
+func backoff(attempts int) time.Duration {
+	return min(time.Second<<min(attempts-1, 20), maxBackoff)
+}
