@@ -127,6 +127,7 @@ CREATE TABLE audit_log (
 	cost        BIGINT NOT NULL
 );
 CREATE INDEX audit_turn ON audit_log (turn);
+CREATE INDEX audit_intent ON audit_log (intent);
 
 -- owner: audit
 CREATE TABLE audit_files (
@@ -146,6 +147,12 @@ CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'audit rows are never removed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER audit_files_no_update BEFORE UPDATE ON audit_files BEGIN SELECT RAISE(ABORT, 'audit rows are never changed'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER audit_files_no_delete BEFORE DELETE ON audit_files BEGIN SELECT RAISE(ABORT, 'audit rows are never removed'); END;
 -- +goose StatementEnd
 
 -- owner: approval
