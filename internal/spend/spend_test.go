@@ -40,7 +40,9 @@ func (m *reply) Stream(_ context.Context, req llm.Request) iter.Seq2[llm.Event, 
 			yield(llm.Event{}, m.err)
 			return
 		}
-		yield(llm.Event{Kind: llm.EventDone, Response: &llm.Response{Model: "m", Usage: m.usage, Stop: llm.StopEnd}}, nil)
+		usage := m.usage
+		usage.Output = min(usage.Output, req.MaxTokens) // as every provider keeps it
+		yield(llm.Event{Kind: llm.EventDone, Response: &llm.Response{Model: "m", Usage: usage, Stop: llm.StopEnd}}, nil)
 	}
 }
 
