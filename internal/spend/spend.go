@@ -236,7 +236,8 @@ func (r *reservation) settle(ctx context.Context, done *llm.Response, failure er
 		if cost, err = r.ledger.prices.Cost(model, usage); err != nil {
 			return err
 		}
-		known = usage != phantom.Usage{} || cost == 0
+		price, _ := r.ledger.prices.Lookup(model)
+		known = usage != phantom.Usage{} || price == llm.Price{} // a provider that reports no usage is counted in full
 	} else if _, refused := errors.AsType[*llm.APIError](failure); refused && !r.began {
 		known = true
 	}
