@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"phantom/internal/llm"
+	"phantom/internal/memory"
 	"phantom/internal/phantom"
 	"phantom/internal/prompt"
 	"phantom/internal/session"
@@ -86,7 +87,7 @@ type prompter interface {
 }
 
 type recaller interface {
-	Recall(ctx context.Context, text string) ([]prompt.Memory, error)
+	Recall(ctx context.Context, message string) ([]memory.Item, error)
 }
 
 type meter interface {

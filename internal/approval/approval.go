@@ -1,0 +1,314 @@
+// Package approval holds the owner's one-use yes to one exact action.
+//
+//	           decide(yes)             the action begins
+//	pending ───────────────▶ approved ───────────────────▶ used
+//	   │
+//	   └── decide(no), deadline, other digest, end of the turn ──▶ denied
+//
+// It owns the table approvals. A question is a durable row, so a restarted turn
+// waits again on the same row and the same deadline. It refuses whatever is
+// not clear: a question without an owner to ask, a changed action, a passed
+// deadline, a decision by anybody but the owner, a second decision.
+package approval
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"phantom/internal/phantom"
+	"phantom/internal/store"
+)
+
+// Expiry is how long a question waits for the owner.
+const Expiry = 15 * time.Minute
+
+// Action is what the owner is asked about. Its digest binds the answer to it.
+type Action struct {
+	Call    phantom.CallID
+	Tool    string
+	Input   []byte // the arguments as the model sent them
+	CWD     string
+	Policy  string // version of the policy that judged it
+	Summary string // what the owner is shown
+	Verdict phantom.Verdict
+}
+
+// digest covers everything that decides what the action does. Each field is
+// preceded by its length, so that no two actions share an encoding.
+func (a Action) digest() string {
+	h := sha256.New()
+	for _, field := range []string{a.Tool, string(a.Input), a.CWD, a.Policy} {
+		fmt.Fprintf(h, "%d:%s", len(field), field)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Question is one row as it is shown.
+type Question struct {
+	ID           phantom.ApprovalID     `json:"id"`
+	Number       int64                  `json:"number"` // what the owner types
+	Turn         phantom.TurnID         `json:"turn"`
+	Conversation phantom.ConversationID `json:"conversation"`
+	Tool         string                 `json:"tool"`
+	Summary      string                 `json:"summary"`
+	CWD          string                 `json:"cwd,omitempty"`
+	Rule         string                 `json:"rule,omitempty"`
+	Reason       string                 `json:"reason"`
+	Asked        time.Time              `json:"asked_at"`
+	Expires      time.Time              `json:"expires_at"`
+}
+
+// The errors that callers tell apart.
+var (
+	// ErrNotOwner says that somebody else tried to decide.
+	ErrNotOwner = errors.New("only the owner decides approvals")
+	// ErrUnknown says that no such question is open.
+	ErrUnknown = errors.New("no such question waits: see `phantom approvals list`")
+)
+
+// Answer is how a question ended.
+type Answer struct {
+	Approved bool
+	Reason   string // why not, in words for the model
+}
+
+// Store keeps questions. It is safe for concurrent use.
+type Store struct {
+	db *store.DB
+
+	mu      sync.Mutex // guards waiting
+	waiting map[phantom.ApprovalID]chan struct{}
+}
+
+// New returns a Store on db.
+func New(db *store.DB) (*Store, error) {
+	if db == nil {
+		return nil, errors.New("approval: no database")
+	}
+	return &Store{db: db, waiting: map[phantom.ApprovalID]chan struct{}{}}, nil
+}
+
+// Ask puts the action to the owner and waits for the answer, the deadline or
+// the end of ctx. asked is called once the question is on the disk. An
+// approved answer is used up when Ask returns: the action must begin now or
+// never. The turn and the principal come from the context.
+func (s *Store) Ask(ctx context.Context, a Action, asked func(Question)) (Answer, error) {
+	if p := phantom.PrincipalFrom(ctx); p.Kind != phantom.KindOwner {
+		return Answer{Reason: "it needs the owner's approval, and nobody is here to give it"}, nil
+	}
+	q, same, err := s.open(ctx, a)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !same {
+		return Answer{Reason: "the action is not the one that was put to the owner"}, s.close(ctx, q.ID, "denied", "changed")
+	}
+	decided := s.listen(q.ID)
+	defer s.forget(q.ID)
+	asked(q)
+	timer := time.NewTimer(time.Until(q.Expires))
+	defer timer.Stop()
+	for {
+		answer, open, err := s.take(ctx, q.ID)
+		if err != nil || !open {
+			return answer, err
+		}
+		select {
+		case <-decided:
+		case <-timer.C:
+			return Answer{Reason: "the owner did not answer in time"}, s.close(ctx, q.ID, "denied", "deadline")
+		case <-ctx.Done():
+			return Answer{}, context.Cause(ctx)
+		}
+	}
+}
+
+// open finds the question of this call, or writes it. same is false when an
+// earlier question of the call was about another action.
+func (s *Store) open(ctx context.Context, a Action) (q Question, same bool, err error) {
+	ref := phantom.TurnFrom(ctx)
+	now := time.Now()
+	digest := a.digest()
+	err = s.db.WithTx(ctx, func(tx *store.Tx) error {
+		var first string
+		q, first, err = scan(tx.QueryRow(ctx, columns+`WHERE turn = ? AND call = ?`, ref.Turn, a.Call))
+		if err == nil {
+			same = first == digest
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		same = true
+		q = Question{
+			ID: phantom.ApprovalID(phantom.NewID()), Turn: ref.Turn, Conversation: ref.Conversation, Tool: a.Tool,
+			Summary: a.Summary, CWD: a.CWD, Rule: a.Verdict.Rule, Reason: a.Verdict.Reason,
+			Asked: now, Expires: now.Add(Expiry),
+		}
+		return tx.QueryRow(ctx, `INSERT INTO approvals
+			(id, number, call, turn, conversation, tool, summary, cwd, rule, reason, digest, state, asked_at, expires_at)
+			VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM approvals), ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?) RETURNING number`,
+			q.ID, a.Call, q.Turn, q.Conversation, q.Tool, q.Summary, q.CWD, q.Rule, q.Reason, digest,
+			phantom.Micros(q.Asked), phantom.Micros(q.Expires)).Scan(&q.Number)
+	})
+	if err != nil {
+		return Question{}, false, fmt.Errorf("ask for approval of %s: %w", a.Tool, err)
+	}
+	return q, same, nil
+}
+
+// take uses an approved question up, or says how it stands.
+func (s *Store) take(ctx context.Context, id phantom.ApprovalID) (answer Answer, open bool, err error) {
+	err = s.db.WithTx(ctx, func(tx *store.Tx) error {
+		var state string
+		var expires int64
+		if err := tx.QueryRow(ctx, `SELECT state, expires_at FROM approvals WHERE id = ?`, id).Scan(&state, &expires); err != nil {
+			return err
+		}
+		switch state {
+		case "pending":
+			open = true
+			return nil
+		case "approved":
+			answer.Approved = true
+			_, err := tx.Exec(ctx, `UPDATE approvals SET state = 'used' WHERE id = ? AND state = 'approved'`, id)
+			return err
+		}
+		answer.Reason = "the owner denied it"
+		return nil
+	})
+	if err != nil {
+		return Answer{}, false, fmt.Errorf("read approval: %w", err)
+	}
+	return answer, open, nil
+}
+
+// close ends a question that is still pending.
+func (s *Store) close(ctx context.Context, id phantom.ApprovalID, state, by string) error {
+	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE approvals SET state = ?, decided_at = ?, decided_by = ? WHERE id = ? AND state IN ('pending', 'approved')`,
+			state, phantom.Micros(time.Now()), by, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("close approval: %w", err)
+	}
+	return nil
+}
+
+// Decide writes the owner's answer to the question of that number. The first
+// answer wins; a question past its deadline is denied whatever the answer is.
+func (s *Store) Decide(ctx context.Context, number int64, approve bool) (Question, error) {
+	p := phantom.PrincipalFrom(ctx)
+	if p.Kind != phantom.KindOwner {
+		return Question{}, ErrNotOwner
+	}
+	state := "denied"
+	if approve {
+		state = "approved"
+	}
+	now := time.Now()
+	var q Question
+	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
+		var err error
+		q, _, err = scan(tx.QueryRow(ctx, columns+`WHERE number = ? AND state = 'pending'`, number))
+		if errors.Is(err, sql.ErrNoRows) || (err == nil && now.After(q.Expires)) {
+			return ErrUnknown
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE approvals SET state = ?, decided_at = ?, decided_by = ? WHERE id = ? AND state = 'pending'`,
+			state, phantom.Micros(now), p.Surface+":"+p.Name, q.ID)
+		return err
+	})
+	if err != nil {
+		return Question{}, fmt.Errorf("approval %d: %w", number, err)
+	}
+	s.signal(q.ID)
+	return q, nil
+}
+
+// Pending returns the open questions, oldest first.
+func (s *Store) Pending(ctx context.Context) ([]Question, error) {
+	rows, err := s.db.Query(ctx, columns+`WHERE state = 'pending' AND expires_at > ? ORDER BY number`, phantom.Micros(time.Now()))
+	if err != nil {
+		return nil, fmt.Errorf("read approvals: %w", err)
+	}
+	defer rows.Close()
+	open := []Question{}
+	for rows.Next() {
+		q, _, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read approvals: %w", err)
+		}
+		open = append(open, q)
+	}
+	return open, rows.Err()
+}
+
+// Waits reports whether the acting turn's call has an approval that was not
+// used, so that it surely had no effect yet.
+func (s *Store) Waits(ctx context.Context, call phantom.CallID) (bool, error) {
+	var n int
+	err := s.db.QueryRow(ctx, `SELECT count(*) FROM approvals WHERE turn = ? AND call = ? AND state IN ('pending', 'approved')`,
+		phantom.TurnFrom(ctx).Turn, call).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("read approvals: %w", err)
+	}
+	return n > 0, nil
+}
+
+// DenyTurn denies what a turn that ends still waits for.
+func (s *Store) DenyTurn(ctx context.Context, turn phantom.TurnID) error {
+	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE approvals SET state = 'denied', decided_at = ?, decided_by = 'end of turn'
+			WHERE turn = ? AND state IN ('pending', 'approved')`, phantom.Micros(time.Now()), turn)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("deny approvals of turn %s: %w", turn, err)
+	}
+	return nil
+}
+
+const columns = `SELECT id, number, turn, conversation, tool, summary, cwd, rule, reason, digest, asked_at, expires_at FROM approvals `
+
+func scan(row interface{ Scan(...any) error }) (q Question, digest string, err error) {
+	var asked, expires int64
+	err = row.Scan(&q.ID, &q.Number, &q.Turn, &q.Conversation, &q.Tool, &q.Summary, &q.CWD, &q.Rule, &q.Reason, &digest, &asked, &expires)
+	q.Asked, q.Expires = phantom.FromMicros(asked), phantom.FromMicros(expires)
+	return q, digest, err
+}
+
+// listen registers the one waiter of a question.
+func (s *Store) listen(id phantom.ApprovalID) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := make(chan struct{}, 1) // one decision there is
+	s.waiting[id] = c
+	return c
+}
+
+func (s *Store) forget(id phantom.ApprovalID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, id)
+}
+
+func (s *Store) signal(id phantom.ApprovalID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.waiting[id]; c != nil {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}

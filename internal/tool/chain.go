@@ -1,0 +1,269 @@
+package tool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"phantom/internal/approval"
+	"phantom/internal/audit"
+	"phantom/internal/llm"
+	"phantom/internal/memory"
+	"phantom/internal/netguard"
+	"phantom/internal/phantom"
+	"phantom/internal/sandbox"
+	"phantom/internal/secret"
+	"phantom/internal/store"
+)
+
+// Deps is what a Chain needs; every field must be set.
+type Deps struct {
+	DB        *store.DB
+	Guard     guard
+	Sandbox   runner
+	Web       web
+	Memory    notes
+	Approvals asker
+	Audit     *audit.Log
+	Redactor  *secret.Redactor
+	Places    Places
+	Shell     Shell
+	Log       *slog.Logger
+}
+
+type guard interface {
+	Command(line, cwd string) phantom.Verdict
+	Read(path string) phantom.Verdict
+	Write(path string) phantom.Verdict
+	Version() string
+}
+
+type runner interface {
+	Run(ctx context.Context, spec sandbox.Spec) (sandbox.Exit, error)
+}
+
+type web interface {
+	URL(rawURL string) phantom.Verdict
+	Get(ctx context.Context, rawURL string) (netguard.Page, error)
+}
+
+type notes interface {
+	Remember(ctx context.Context, text string, from phantom.Provenance) (memory.Item, error)
+	Search(ctx context.Context, query string, limit int) ([]memory.Item, error)
+}
+
+type asker interface {
+	Ask(ctx context.Context, a approval.Action, asked func(approval.Question)) (approval.Answer, error)
+}
+
+// Chain finds, judges and runs tools. It is safe for concurrent use.
+type Chain struct {
+	Deps
+	tools map[string]definition
+	specs []llm.Tool
+	jobs  *jobs
+	later sync.WaitGroup // outcomes of background jobs that are still to be audited
+}
+
+// New returns the chain over the built-in tools.
+func New(d Deps) (*Chain, error) {
+	for name, missing := range map[string]bool{
+		"database": d.DB == nil, "guard": d.Guard == nil, "sandbox": d.Sandbox == nil, "web": d.Web == nil, "memory": d.Memory == nil,
+		"approvals": d.Approvals == nil, "audit log": d.Audit == nil, "redactor": d.Redactor == nil, "log": d.Log == nil,
+		"workspace": d.Places.Workspace == "", "shell": d.Shell.Path == "",
+	} {
+		if missing {
+			return nil, fmt.Errorf("tool: no %s", name)
+		}
+	}
+	c := &Chain{Deps: d, tools: map[string]definition{}, jobs: newJobs()}
+	for _, build := range []func() (definition, error){
+		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch,
+	} {
+		def, err := build()
+		if err != nil {
+			return nil, err
+		}
+		c.tools[def.spec.Name] = def
+		c.specs = append(c.specs, def.spec)
+	}
+	// Sorted, so that the provider's cache finds the same prefix every time.
+	slices.SortFunc(c.specs, func(a, b llm.Tool) int { return strings.Compare(a.Name, b.Name) })
+	return c, nil
+}
+
+// Close ends the background jobs and waits until their outcomes are written.
+func (c *Chain) Close() {
+	c.jobs.stop("")
+	c.later.Wait()
+}
+
+// StopJobs ends the background jobs of a conversation, of all if it is "",
+// and returns how many there were.
+func (c *Chain) StopJobs(conversation phantom.ConversationID) int { return c.jobs.stop(conversation) }
+
+// Specs returns what the model is told of the tools, sorted by name.
+func (c *Chain) Specs() []llm.Tool { return c.specs }
+
+// ReadOnly reports whether calls of a tool may run side by side.
+func (c *Chain) ReadOnly(name string) bool { return c.tools[name].readOnly }
+
+// call is one call on its way through the chain.
+type call struct {
+	phantom.ToolCall
+	plan
+	entry audit.Entry
+	emit  func(Event)
+	began time.Time
+}
+
+// Call takes one call through the chain. What goes wrong with the call itself
+// is a result for the model; an error means that the chain could not do its
+// work (no intent, no outcome, no answer to wait for) and nothing is known to
+// the model. The acting principal and turn come from the context.
+func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event)) (phantom.ToolResult, error) {
+	principal, ref := phantom.PrincipalFrom(ctx), phantom.TurnFrom(ctx)
+	k := &call{ToolCall: tc, emit: emit, began: time.Now(), entry: audit.Entry{
+		Surface: principal.Surface, Principal: principal.Name, Method: "tool", Tool: tc.Name,
+		Input: string(tc.Input), Call: tc.ID, Turn: ref.Turn,
+	}}
+	k.summary = tc.Name
+	def, known := c.tools[tc.Name]
+	if !known {
+		return c.refuse(ctx, k, fmt.Sprintf("there is no tool %q; the tools are: %s", tc.Name, strings.Join(c.names(), ", ")))
+	}
+	if principal.Kind != phantom.KindOwner {
+		return c.refuse(ctx, k, "only the owner's turns may use tools")
+	}
+	p, err := def.prepare(ctx, tc.Input)
+	if err != nil {
+		return c.refuse(ctx, k, err.Error())
+	}
+	k.plan, k.entry.Target = p, p.target
+	switch p.verdict.Decision {
+	case phantom.Allow:
+	case phantom.Ask:
+		if refused, err := c.approve(ctx, k); err != nil || refused != "" {
+			if err != nil {
+				return phantom.ToolResult{}, err
+			}
+			return c.refuse(ctx, k, refused)
+		}
+	default: // a block, and whatever is not known
+		return c.refuse(ctx, k, blocked(p.verdict))
+	}
+	intent, err := c.Audit.Intent(ctx, k.entry)
+	if err != nil {
+		return phantom.ToolResult{}, err
+	}
+	k.emit(Event{Kind: Started, Call: k.ID, Tool: k.Name, Summary: k.summary})
+	out := k.run(ctx)
+	if err := c.conclude(ctx, k, intent, out); err != nil {
+		return phantom.ToolResult{}, err
+	}
+	return c.result(k, out), nil
+}
+
+func (c *Chain) names() []string {
+	names := make([]string, 0, len(c.specs))
+	for _, s := range c.specs {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func blocked(v phantom.Verdict) string {
+	text := "blocked: " + v.Reason
+	if v.Reason == "" {
+		text = "blocked: the guard gave no reason"
+	}
+	if v.Rule != "" {
+		text += " (rule " + v.Rule + ")"
+	}
+	if v.Suggestion != "" {
+		text += ". Instead: " + v.Suggestion
+	}
+	return text
+}
+
+// approve puts the call to the owner; refused says why it may not run.
+func (c *Chain) approve(ctx context.Context, k *call) (refused string, err error) {
+	entry := k.entry
+	entry.Method = "approval"
+	intent, err := c.Audit.Intent(ctx, entry)
+	if err != nil {
+		return "", err
+	}
+	asked := false
+	answer, err := c.Approvals.Ask(ctx, approval.Action{
+		Call: k.ID, Tool: k.Name, Input: k.Input, CWD: k.target, Policy: c.Guard.Version(), Summary: c.Redactor.String(k.summary), Verdict: k.verdict,
+	}, func(q approval.Question) {
+		asked = true
+		k.emit(Event{Kind: Asked, Call: k.ID, Tool: k.Name, Summary: k.summary, Question: &q})
+	})
+	if asked {
+		k.emit(Event{Kind: Decided, Call: k.ID, Tool: k.Name, Summary: k.summary})
+	}
+	outcome := audit.Outcome{Status: audit.OK, Duration: time.Since(k.began)}
+	switch {
+	case err != nil:
+		outcome.Status, outcome.Detail = audit.Failed, err.Error()
+	case !answer.Approved:
+		outcome.Status, outcome.Detail = audit.Refused, answer.Reason
+		refused = fmt.Sprintf("not approved: %s. It was asked because %s", answer.Reason, k.verdict.Reason)
+	}
+	return refused, errors.Join(err, c.Audit.Outcome(ctx, intent, outcome))
+}
+
+// refuse audits a call that does not run and tells the model why.
+func (c *Chain) refuse(ctx context.Context, k *call, reason string) (phantom.ToolResult, error) {
+	if err := c.Audit.Refuse(context.WithoutCancel(ctx), k.entry, reason); err != nil {
+		return phantom.ToolResult{}, err
+	}
+	return c.result(k, output{text: reason, failed: true}), nil
+}
+
+// conclude writes the outcome: now, or when the background job it started ends.
+func (c *Chain) conclude(ctx context.Context, k *call, intent audit.Intent, out output) error {
+	if out.pending == nil {
+		return c.Audit.Outcome(ctx, intent, outcome(k, out))
+	}
+	c.later.Go(func() {
+		end := <-out.pending
+		if err := c.Audit.Outcome(context.WithoutCancel(ctx), intent, outcome(k, end)); err != nil {
+			c.Log.LogAttrs(ctx, slog.LevelError, "outcome of a background job could not be audited", slog.Any("error", err))
+		}
+	})
+	return nil
+}
+
+func outcome(k *call, out output) audit.Outcome {
+	o := audit.Outcome{Status: audit.OK, Duration: time.Since(k.began), Files: out.files}
+	if out.failed {
+		o.Status, o.Detail = audit.Failed, out.text
+	}
+	return o
+}
+
+// result is what the model reads: without secrets, and framed as data when it
+// comes from outside.
+func (c *Chain) result(k *call, out output) phantom.ToolResult {
+	from := out.from
+	if from == phantom.Unknown {
+		from = phantom.Tool
+	}
+	text := c.Redactor.String(strings.ToValidUTF8(out.text, "\uFFFD"))
+	k.emit(Event{
+		Kind: Finished, Call: k.ID, Tool: k.Name, Summary: k.summary, Failed: out.failed,
+		Preview: oneLine(text, 120), Duration: time.Since(k.began),
+	})
+	if from == phantom.Web || from == phantom.Stranger {
+		text = fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, strings.ReplaceAll(text, "</data", "<\u200b/data"))
+	}
+	return phantom.ToolResult{Call: k.ID, Content: text, IsError: out.failed, Provenance: from}
+}

@@ -1,0 +1,70 @@
+package tool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"phantom/internal/phantom"
+	"phantom/internal/store"
+)
+
+// cwd returns the conversation's working directory; one that is gone or no
+// longer allowed falls back to the workspace.
+func (c *Chain) cwd(ctx context.Context) (string, error) {
+	var dir string
+	rows, err := c.DB.Query(ctx, `SELECT cwd FROM tool_cwd WHERE conversation = ?`, phantom.TurnFrom(ctx).Conversation)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&dir); err != nil {
+			return "", err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return "", err
+	}
+	if dir == "" || c.checkDir(dir) != nil {
+		return c.Places.Workspace, nil
+	}
+	return dir, nil
+}
+
+// checkDir judges a directory that a command reported.
+func (c *Chain) checkDir(dir string) error {
+	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
+		return errors.New("the command reported no clean absolute path")
+	}
+	if within(c.Places.Protected, dir) {
+		return errors.New("it is protected")
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return errors.New("it is no directory")
+	}
+	return nil
+}
+
+// setCWD keeps the conversation's working directory, if it may be one.
+func (c *Chain) setCWD(ctx context.Context, dir string) error {
+	if err := c.checkDir(dir); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // the command has ended, whatever ended it
+	err := c.DB.WithTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO tool_cwd (conversation, cwd) VALUES (?, ?)
+			ON CONFLICT (conversation) DO UPDATE SET cwd = excluded.cwd`, phantom.TurnFrom(ctx).Conversation, dir)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep working directory: %w", err)
+	}
+	return nil
+}

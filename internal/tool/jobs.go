@@ -1,0 +1,188 @@
+package tool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"phantom/internal/audit"
+	"phantom/internal/phantom"
+)
+
+const (
+	// maxJobs bounds the background jobs that run at the same time.
+	maxJobs = 16
+	// maxWait is how long one look at a job may wait for it, in seconds.
+	maxWait = 300
+)
+
+// errJobStopped is the cause with which a job is ended on request.
+var errJobStopped = errors.New("the job was stopped")
+
+// job is one command in the background.
+type job struct {
+	id           string
+	conversation phantom.ConversationID
+	command      string
+	shown        capture
+	cancel       context.CancelCauseFunc
+	done         chan struct{} // closed once end is set
+	end          string        // how it ended
+}
+
+// jobs are the background commands of this process. They do not outlive it:
+// after a restart a job's call is reported as ended.
+type jobs struct {
+	mu   sync.Mutex // guards what follows
+	last int
+	list map[string]*job
+}
+
+func newJobs() *jobs { return &jobs{list: map[string]*job{}} }
+
+// add gives a new job its id, or refuses it.
+func (j *jobs) add(conversation phantom.ConversationID, command string, cancel context.CancelCauseFunc) (*job, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	running := 0
+	for _, other := range j.list {
+		if !other.ended() {
+			running++
+		}
+	}
+	if running >= maxJobs {
+		return nil, fmt.Errorf("%d background jobs run already: end one with bash_job first", running)
+	}
+	j.last++
+	created := &job{id: fmt.Sprintf("job-%d", j.last), conversation: conversation, command: command, cancel: cancel, done: make(chan struct{})}
+	j.list[created.id] = created
+	return created, nil
+}
+
+func (j *job) ended() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// find returns a conversation's job.
+func (j *jobs) find(conversation phantom.ConversationID, id string) (*job, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if found := j.list[id]; found != nil && found.conversation == conversation {
+		return found, nil
+	}
+	var known []string
+	for _, id := range slices.Sorted(maps.Keys(j.list)) {
+		if j.list[id].conversation == conversation {
+			known = append(known, id)
+		}
+	}
+	if len(known) == 0 {
+		return nil, fmt.Errorf("there is no job %q: this conversation has started none since phantom was started", id)
+	}
+	return nil, fmt.Errorf("there is no job %q; the jobs are: %s", id, strings.Join(known, ", "))
+}
+
+// stop ends the running jobs of a conversation, of all if it is "".
+func (j *jobs) stop(conversation phantom.ConversationID) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, running := range j.list {
+		if (conversation == "" || running.conversation == conversation) && !running.ended() {
+			running.cancel(errJobStopped)
+			n++
+		}
+	}
+	return n
+}
+
+// startJob runs a command in the background. It is ended when the turn that
+// started it is stopped; a turn that ends by itself leaves it running.
+func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.Duration) output {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(turn))
+	created, err := c.jobs.add(phantom.TurnFrom(turn).Conversation, command, cancel)
+	if err != nil {
+		cancel(nil)
+		return failure("%v", err)
+	}
+	context.AfterFunc(turn, func() {
+		if cause := context.Cause(turn); !errors.Is(cause, context.Canceled) {
+			cancel(cause)
+		}
+	})
+	before := c.snapshot()
+	pending := make(chan output, 1)
+	c.later.Go(func() {
+		defer cancel(nil)
+		ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v", limit))
+		defer stop()
+		exit, _, err := c.shell(ctx, command, cwd, &created.shown)
+		end := output{text: describe(ctx, exit, ""), failed: err != nil || exit.Code != 0 || exit.Killed != "", files: c.touched(before, command, cwd)}
+		if err != nil {
+			end.text = "it could not be run: " + err.Error()
+		}
+		if !end.failed {
+			end.text = "[exit code 0]"
+		}
+		created.end = end.text
+		close(created.done)
+		pending <- end
+	})
+	return output{
+		text:    fmt.Sprintf("%s started in the background: look at it with bash_job", created.id),
+		files:   []audit.FileEvent{execEvent(command, cwd)},
+		pending: pending,
+	}
+}
+
+type jobInput struct {
+	Job         string `json:"job" jsonschema:"the job's id, such as job-1"`
+	WaitSeconds int    `json:"wait_seconds,omitempty" jsonschema:"waits up to so many seconds for the job to end (at most 300)"`
+	Stop        bool   `json:"stop,omitempty" jsonschema:"ends the job and everything it started"`
+}
+
+func (c *Chain) bashJob() (definition, error) {
+	return define("bash_job", "Shows what a background job has printed since the last look and whether it still runs; waits for it or ends it if asked to.", false,
+		func(ctx context.Context, in jobInput) (plan, error) {
+			if in.WaitSeconds < 0 || in.WaitSeconds > maxWait {
+				return plan{}, fmt.Errorf("wait_seconds is %d, it must be from 0 to %d", in.WaitSeconds, maxWait)
+			}
+			found, err := c.jobs.find(phantom.TurnFrom(ctx).Conversation, in.Job)
+			if err != nil {
+				return plan{}, err
+			}
+			return plan{
+				verdict: phantom.Allowed(), target: found.id, summary: found.id + ": " + oneLine(found.command, 100),
+				run: func(ctx context.Context) output { return look(ctx, found, in) },
+			}, nil
+		})
+}
+
+func look(ctx context.Context, j *job, in jobInput) output {
+	if in.Stop {
+		j.cancel(errJobStopped)
+		<-j.done // the sandbox returns once every process is gone
+	}
+	timer := time.NewTimer(time.Duration(in.WaitSeconds) * time.Second)
+	defer timer.Stop()
+	select {
+	case <-j.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	state := "[still running]"
+	if j.ended() {
+		state = j.end
+	}
+	return output{text: strings.TrimPrefix(j.shown.take()+"\n"+state, "\n")}
+}

@@ -1,0 +1,105 @@
+package tool
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"phantom/internal/audit"
+)
+
+const (
+	// trackLimit bounds how many files of the workspace are compared around a
+	// command; beyond it the record says so instead of staying silent.
+	trackLimit = 20_000
+	// hashLimit is the size in bytes up to which a written file is hashed.
+	hashLimit = 8 << 20
+)
+
+// stamp tells two states of a file apart without reading it.
+type stamp struct {
+	size  int64
+	mtime time.Time
+}
+
+// snapshot is the state of the workspace's files; nil when it has too many.
+type snapshot map[string]stamp
+
+func (c *Chain) snapshot() snapshot {
+	seen := snapshot{}
+	err := filepath.WalkDir(c.Places.Workspace, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // a directory that cannot be read holds nothing that can be compared
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil // gone since
+		}
+		if len(seen) == trackLimit {
+			return fs.SkipAll
+		}
+		seen[path] = stamp{info.Size(), info.ModTime()}
+		return nil
+	})
+	if err != nil || len(seen) == trackLimit {
+		return nil
+	}
+	return seen
+}
+
+func execEvent(command, cwd string) audit.FileEvent {
+	return audit.FileEvent{Op: audit.Exec, Path: cwd + "$ " + oneLine(command, 200)}
+}
+
+// touched compares the workspace with its state before a command.
+func (c *Chain) touched(before snapshot, command, cwd string) []audit.FileEvent {
+	events := []audit.FileEvent{execEvent(command, cwd)}
+	after := c.snapshot()
+	if before == nil || after == nil {
+		return append(events, audit.FileEvent{Op: audit.Write, Path: c.Places.Workspace + "/… (too many files to compare)"})
+	}
+	for path, now := range after {
+		was, existed := before[path]
+		switch {
+		case !existed:
+			events = append(events, audit.FileEvent{Op: audit.Create, Path: path, Bytes: now.size, Hash: c.hash(path, now.size)})
+		case was != now:
+			events = append(events, audit.FileEvent{Op: audit.Write, Path: path, Bytes: now.size, Hash: c.hash(path, now.size)})
+		}
+	}
+	for path, was := range before {
+		if _, still := after[path]; !still {
+			events = append(events, audit.FileEvent{Op: audit.Delete, Path: path, Bytes: was.size})
+		}
+	}
+	slices.SortFunc(events[1:], func(a, b audit.FileEvent) int { return strings.Compare(a.Path, b.Path) })
+	return events
+}
+
+// hash returns the digest of a file of the workspace, "" if it is too large,
+// not regular or gone.
+func (c *Chain) hash(path string, size int64) string {
+	if size > hashLimit {
+		return ""
+	}
+	f, err := c.openRegular(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, io.LimitReader(f, hashLimit)); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
