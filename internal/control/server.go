@@ -1,0 +1,366 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"phantom/internal/approval"
+	"phantom/internal/audit"
+	"phantom/internal/channel/terminal"
+	"phantom/internal/phantom"
+	"phantom/internal/router"
+	"phantom/internal/secret"
+)
+
+// Deps is what a Server needs; every field must be set.
+type Deps struct {
+	Socket    string // path of the socket
+	Key       secret.Value
+	Owner     string // the owner's identity at the terminal
+	Router    conversations
+	Approvals approvals
+	Audit     auditor
+	Status    func(ctx context.Context) any          // what `phantom status` shows
+	Prompt    func(ctx context.Context) (any, error) // what would be sent to the model
+	Shutdown  func()                                 // asks the process to end
+	Log       *slog.Logger
+}
+
+type conversations interface {
+	Await(ctx context.Context, conversation phantom.ConversationID, submit func() (phantom.MessageID, error), show func(router.Event)) (phantom.Reply, error)
+	Receive(ctx context.Context, channel string, in phantom.Inbound) (phantom.MessageID, error)
+	Watch(conversation phantom.ConversationID) (events <-chan router.Event, stop func())
+	Stop(ctx context.Context, conversation phantom.ConversationID) (int, error)
+}
+
+type approvals interface {
+	Pending(ctx context.Context) ([]approval.Question, error)
+	Decide(ctx context.Context, number int64, approve bool) (approval.Question, error)
+}
+
+type auditor interface {
+	Intent(ctx context.Context, e audit.Entry) (audit.Intent, error)
+	Outcome(ctx context.Context, in audit.Intent, o audit.Outcome) error
+	Refuse(ctx context.Context, e audit.Entry, reason string) error
+}
+
+const (
+	// bodyLimit bounds a request, in bytes; a message may have a megabyte.
+	bodyLimit = 4 << 20
+	// closeTimeout is how long answers under way may take at shutdown.
+	closeTimeout = 2 * time.Second
+)
+
+// Server answers phantom's own commands.
+type Server struct {
+	Deps
+	listener net.Listener
+	http     *http.Server
+}
+
+// Listen takes the socket over from a process that is gone; the caller holds
+// the home's lock. Serve must follow.
+func Listen(ctx context.Context, d Deps) (*Server, error) {
+	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Approvals == nil || d.Audit == nil || d.Status == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
+		return nil, errors.New("control: a dependency is missing")
+	}
+	if err := os.Remove(d.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", d.Socket)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	if err := os.Chmod(d.Socket, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
+	}
+	s := &Server{Deps: d, listener: l}
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: handshakeTimeout, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.Log.Handler(), slog.LevelWarn)}
+	return s, nil
+}
+
+// Serve answers until ctx ends.
+func (s *Server) Serve(ctx context.Context) error {
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
+	proved := &provedListener{Listener: s.listener, server: s, conns: make(chan net.Conn), closed: make(chan struct{})}
+	var accepting sync.WaitGroup
+	accepting.Go(func() { proved.accept(ctx) })
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		err := s.http.Shutdown(last)
+		if err != nil {
+			err = s.http.Close() // what still streams is cut; nothing of it is lost
+		}
+		stopped <- err
+	})
+	err := s.http.Serve(proved)
+	if stop() { // it failed by itself
+		err = errors.Join(err, proved.Close())
+	} else if err = <-stopped; errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	accepting.Wait()
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	return nil
+}
+
+// provedListener hands out connections whose other end has the key. Proofs run
+// side by side, so that one silent caller holds nobody up.
+type provedListener struct {
+	net.Listener
+	server *Server
+	conns  chan net.Conn // unbuffered: one goroutine a connection waits at most as long as the server lives
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *provedListener) accept(ctx context.Context) {
+	var greeting sync.WaitGroup
+	defer greeting.Wait()
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			l.once.Do(func() { close(l.closed) })
+			return
+		}
+		greeting.Go(func() {
+			if err := greet(conn, l.server.Key, false); err != nil {
+				l.server.refuse(ctx, conn, err)
+				return
+			}
+			select {
+			case l.conns <- conn:
+			case <-l.closed:
+				_ = conn.Close() // the server is going down
+			}
+		})
+	}
+}
+
+// Accept implements net.Listener.
+func (l *provedListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l *provedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// refuse audits a caller without the key.
+func (s *Server) refuse(ctx context.Context, conn net.Conn, cause error) {
+	err := s.Audit.Refuse(context.WithoutCancel(ctx), audit.Entry{Surface: "control", Principal: "unproved", Method: "connect", Target: s.Socket}, cause.Error())
+	if err := errors.Join(err, conn.Close()); err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelError, "refused control connection", slog.Any("error", err))
+	}
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST /ask":                s.ask,
+		"POST /send":               s.send,
+		"GET /watch":               s.watch,
+		"POST /stop":               s.stop,
+		"GET /status":              s.status,
+		"GET /prompt":              s.prompt,
+		"GET /approvals":           s.pending,
+		"POST /approvals/{number}": s.decide,
+		"POST /shutdown":           s.shutdown,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
+			ctx := phantom.WithPrincipal(r.Context(), phantom.Principal{Kind: phantom.KindOwner, Name: s.Owner, Surface: terminal.Name})
+			if err := handle(w, r.WithContext(ctx)); err != nil {
+				w.WriteHeader(http.StatusBadRequest)
+				_ = json.NewEncoder(w).Encode(Event{Kind: EventError, Text: err.Error()}) // the caller may be gone
+			}
+		})
+	}
+	return mux
+}
+
+func (s *Server) inbound(r *http.Request) (phantom.Inbound, error) {
+	var m Message
+	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+		return phantom.Inbound{}, fmt.Errorf("read message: %w", err)
+	}
+	return phantom.Inbound{
+		Identity: m.Identity, Conversation: terminal.Conversation(m.Conversation), Sender: s.Owner, Kind: phantom.InboundMessage, Text: m.Text,
+	}, nil
+}
+
+// ask streams a conversation until the message is answered.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request) error {
+	in, err := s.inbound(r)
+	if err != nil {
+		return err
+	}
+	out := newStream(w)
+	answer, err := s.Router.Await(r.Context(), in.Conversation, func() (phantom.MessageID, error) {
+		return s.Router.Receive(r.Context(), terminal.Name, in)
+	}, func(e router.Event) {
+		if shown, ok := event(e); ok && shown.Kind != EventReply {
+			out.send(shown)
+		}
+	})
+	if err != nil {
+		out.send(Event{Kind: EventError, Text: err.Error()})
+		return nil
+	}
+	out.send(Event{Kind: EventReply, Reply: reply(answer)})
+	return nil
+}
+
+// send keeps a message; its answer comes to whoever watches.
+func (s *Server) send(w http.ResponseWriter, r *http.Request) error {
+	in, err := s.inbound(r)
+	if err != nil {
+		return err
+	}
+	id, err := s.Router.Receive(r.Context(), terminal.Name, in)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(id)
+}
+
+// watch streams a conversation until the caller goes.
+func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
+	events, stop := s.Router.Watch(terminal.Conversation(r.URL.Query().Get("conversation")))
+	defer stop()
+	out := newStream(w)
+	out.flush()
+	for {
+		select {
+		case e := <-events:
+			if shown, ok := event(e); ok {
+				out.send(shown)
+			}
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (s *Server) stop(w http.ResponseWriter, r *http.Request) error {
+	var m Message
+	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	conversation := phantom.ConversationID("")
+	if m.Conversation != "" {
+		conversation = terminal.Conversation(m.Conversation)
+	}
+	return s.audited(r.Context(), "stop", string(conversation), func() error {
+		n, err := s.Router.Stop(r.Context(), conversation)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(n)
+	})
+}
+
+// audited does what the owner asks between an intent and an outcome.
+func (s *Server) audited(ctx context.Context, method, target string, do func() error) error {
+	intent, err := s.Audit.Intent(ctx, audit.Entry{Surface: "control", Principal: s.Owner, Method: method, Target: target})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	o := audit.Outcome{Status: audit.OK}
+	doErr := do()
+	if doErr != nil {
+		o.Status, o.Detail = audit.Failed, doErr.Error()
+	}
+	o.Duration = time.Since(began)
+	return errors.Join(doErr, s.Audit.Outcome(ctx, intent, o))
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
+	return json.NewEncoder(w).Encode(s.Status(r.Context()))
+}
+
+func (s *Server) prompt(w http.ResponseWriter, r *http.Request) error {
+	shown, err := s.Prompt(r.Context())
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(shown)
+}
+
+func (s *Server) pending(w http.ResponseWriter, r *http.Request) error {
+	open, err := s.Approvals.Pending(r.Context())
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(open)
+}
+
+func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
+	number, err := strconv.ParseInt(r.PathValue("number"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("approval %q is no number: see `phantom approvals list`", r.PathValue("number"))
+	}
+	var approve bool
+	if err := json.NewDecoder(r.Body).Decode(&approve); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return s.audited(r.Context(), "decide approval", fmt.Sprintf("%d: %v", number, approve), func() error {
+		q, err := s.Approvals.Decide(r.Context(), number, approve)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(q)
+	})
+}
+
+func (s *Server) shutdown(w http.ResponseWriter, r *http.Request) error {
+	return s.audited(r.Context(), "shutdown", "", func() error {
+		s.Shutdown()
+		return json.NewEncoder(w).Encode(true)
+	})
+}
+
+// stream writes events, each at once. A reader that is gone ends the request's
+// context, which is where it is noticed.
+type stream struct {
+	mu  sync.Mutex // serialises writers
+	enc *json.Encoder
+	rc  *http.ResponseController
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	w.Header().Set("Content-Type", "application/jsonl")
+	return &stream{enc: json.NewEncoder(w), rc: http.NewResponseController(w)}
+}
+
+func (s *stream) send(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.enc.Encode(e) // see stream
+	s.flush()
+}
+
+func (s *stream) flush() { _ = s.rc.Flush() } // see stream

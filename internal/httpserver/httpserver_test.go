@@ -1,0 +1,125 @@
+package httpserver
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func start(t *testing.T, health func(context.Context) Health) string {
+	t.Helper()
+	s, err := Listen(t.Context(), Deps{Host: "127.0.0.1", Health: health, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s.Addr()
+}
+
+func TestHealth(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		state State
+		code  int
+		ready int
+	}{
+		{"all is well", OK, 200, 200},
+		{"a part is off, the rest works", Degraded, 200, 200},
+		{"nothing works", Down, 503, 503},
+		{"the zero state refuses", "", 503, 503},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			addr := start(t, func(context.Context) Health { return Health{Status: tt.state, Version: "v1", UptimeS: 3} })
+			resp, err := http.Get("http://" + addr + "/health")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var got Health
+			if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != tt.code || got.Status != tt.state || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("health = %d %+v %v", resp.StatusCode, got, resp.Header)
+			}
+			ready, err := http.Get("http://" + addr + "/ready")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ready.Body.Close()
+			if ready.StatusCode != tt.ready {
+				t.Errorf("ready = %d, want %d", ready.StatusCode, tt.ready)
+			}
+		})
+	}
+}
+
+// raw sends bytes as they are and returns the first line of the answer.
+func raw(t *testing.T, addr, request string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		t.Fatalf("after %.60q: %v", request, err)
+	}
+	return strings.TrimSpace(answer)
+}
+
+func TestBadRequests(t *testing.T) {
+	addr := start(t, func(context.Context) Health { panic("the inside") })
+	for _, tt := range []struct{ name, request, want string }{
+		{"no HTTP at all", "\x16\x03\x01\x02\x00\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"unknown path", "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 Not Found"},
+		{"wrong method", "DELETE /health HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
+		{"headers without end", "GET /health HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "HTTP/1.1 431 Request Header Fields Too Large"},
+		{"a foreign page that posts", "POST /health HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: cross-site\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 403 Forbidden"},
+		{"a panic tells nothing of the inside", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 500 Internal Server Error"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := raw(t, addr, tt.request); got != tt.want {
+				t.Errorf("answer %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	_, err = Listen(t.Context(), Deps{
+		Host: "127.0.0.1", Port: port, Health: func(context.Context) Health { return Health{} }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d", port)) || !strings.Contains(err.Error(), "PORT=") {
+		t.Errorf("error = %v, want one that names the port and what to do", err)
+	}
+}
