@@ -1,0 +1,195 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"phantom/internal/secret"
+)
+
+// environ is what the process and .env.local say; the process wins. A variable
+// that is set to nothing counts as not set, because service files and
+// container settings pass empty ones for what nobody filled in.
+type environ struct {
+	process, local map[string]string
+	localName      string // how errors name the file
+}
+
+// processEnviron reads the environment of the process. PHANTOM_HOME, HOME and
+// the variables for children are the only ones read elsewhere in the package.
+func processEnviron() map[string]string {
+	all := map[string]string{}
+	for _, pair := range os.Environ() {
+		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// lookup returns a variable and where it stands.
+func (e *environ) lookup(name string) (value, source string, ok bool) {
+	if v := e.process[name]; v != "" {
+		return v, "environment", true
+	}
+	if v := e.local[name]; v != "" {
+		return v, e.localName, true
+	}
+	return "", "", false
+}
+
+// secrets returns the values that must never be shown.
+func (e *environ) secrets() []secret.Value {
+	shapes := secret.NewRedactor()
+	var all []secret.Value
+	for _, vars := range []map[string]string{e.process, e.local} {
+		for _, name := range slices.Sorted(maps.Keys(vars)) {
+			if value := vars[name]; value != "" && (secretName(name) || shapes.String(value) != value) {
+				all = append(all, secret.New(value))
+			}
+		}
+	}
+	return all
+}
+
+// secretName reports whether a variable of that name holds a secret.
+func secretName(name string) bool {
+	name = strings.ToUpper(name)
+	for _, end := range []string{"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIALS"} {
+		if name == end || strings.HasSuffix(name, "_"+end) {
+			return true
+		}
+	}
+	return false
+}
+
+// readEnvFile reads a file of secrets. One that others can read is refused:
+// they may have read it already.
+func readEnvFile(path string) (map[string]string, error) {
+	raw, err := readLimited(path, 0o077)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseEnv(filepath.Base(path), string(raw))
+}
+
+// parseEnv reads lines of NAME=value. It is stricter than the parsers that
+// exist, which expand $ inside values and so change secrets that contain one.
+// Errors never quote a line.
+func parseEnv(file, text string) (map[string]string, error) {
+	vars := map[string]string{}
+	var problems []string
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		if ok {
+			value, ok = unquote(strings.TrimSpace(value))
+		}
+		name = strings.TrimSpace(name)
+		if !ok || !variableName(name) {
+			problems = append(problems, fmt.Sprintf("%s:%d: want NAME=value, NAME='value' or NAME=\"value\" on one line", file, i+1))
+			continue
+		}
+		vars[name] = value
+	}
+	if len(problems) > 0 {
+		return nil, errors.New(strings.Join(problems, "\n"))
+	}
+	return vars, nil
+}
+
+// unquote takes the quotes off a value; false if they do not match.
+func unquote(v string) (string, bool) {
+	if v == "" || (v[0] != '\'' && v[0] != '"') {
+		return v, true
+	}
+	quote := v[:1]
+	if len(v) < 2 || !strings.HasSuffix(v, quote) {
+		return "", false
+	}
+	inner := v[1 : len(v)-1]
+	if quote == "'" {
+		return inner, !strings.Contains(inner, "'")
+	}
+	var out strings.Builder
+	for i := 0; i < len(inner); i++ {
+		c := inner[i]
+		if c == '"' {
+			return "", false
+		}
+		if c == '\\' {
+			i++
+			if i == len(inner) || (inner[i] != '\\' && inner[i] != '"') {
+				return "", false
+			}
+			c = inner[i]
+		}
+		out.WriteByte(c)
+	}
+	return out.String(), true
+}
+
+// quote is the inverse of unquote; false for a value that no line can hold.
+func quote(v string) (string, bool) {
+	if strings.ContainsAny(v, "\n\r\x00") {
+		return "", false
+	}
+	if !strings.Contains(v, "'") {
+		return "'" + v + "'", true
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`, true
+}
+
+// variableName reports whether s can be the name of a variable.
+func variableName(s string) bool {
+	for i, r := range s {
+		letter := r == '_' || (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z')
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// ChildPath returns the PATH for child processes: the absolute directories of
+// ours, because a relative one would mean another place in each child.
+func ChildPath() string {
+	var dirs []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	}
+	return strings.Join(dirs, string(filepath.ListSeparator))
+}
+
+// Lang returns the LANG for child processes.
+func Lang() string {
+	if lang := os.Getenv("LANG"); lang != "" {
+		return lang
+	}
+	return "C.UTF-8"
+}
+
+// Term returns the TERM for child processes.
+func Term() string {
+	if term := os.Getenv("TERM"); term != "" {
+		return term
+	}
+	return "dumb"
+}
