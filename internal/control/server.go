@@ -119,6 +119,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
+// Close gives the socket up if Serve did not.
+func (s *Server) Close() error {
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 // provedListener hands out connections whose other end has the key. Proofs run
 // side by side, so that one silent caller holds nobody up.
 type provedListener struct {

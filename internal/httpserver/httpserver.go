@@ -115,6 +115,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	return <-stopped
 }
 
+// Close gives the address up if Serve did not.
+func (s *Server) Close() error {
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 // guard holds on every route.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

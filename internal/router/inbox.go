@@ -108,10 +108,12 @@ func isStop(text string) bool {
 	return false
 }
 
-// Stop ends the conversation's running turn, or every one if conversation is
-// "", and answers messages that still wait there. It returns how many turns it
-// stopped. The stop is on the disk before it takes effect.
+// Stop ends the conversation's running turn and background jobs, or every one
+// if conversation is "", and answers messages that still wait there. It returns
+// how many turns and jobs it stopped. A turn's stop is on the disk before it
+// takes effect.
 func (r *Router) Stop(ctx context.Context, conversation phantom.ConversationID) (int, error) {
+	jobs := r.Background.StopJobs(conversation)
 	var stopped []phantom.TurnID
 	err := r.DB.WithTx(ctx, func(tx *store.Tx) error {
 		var err error
@@ -125,6 +127,8 @@ func (r *Router) Stop(ctx context.Context, conversation phantom.ConversationID) 
 		switch {
 		case dropped > 0:
 			return r.post(ctx, tx, conversation, "", fmt.Sprintf("Not started, because you said stop: %d waiting message(s).", dropped))
+		case len(stopped) == 0 && jobs > 0:
+			return r.post(ctx, tx, conversation, "", fmt.Sprintf("Stopped %d background job(s).", jobs))
 		case len(stopped) == 0:
 			return r.post(ctx, tx, conversation, "", "Nothing was running.")
 		}
@@ -135,7 +139,7 @@ func (r *Router) Stop(ctx context.Context, conversation phantom.ConversationID) 
 	}
 	r.cancelTurns(stopped) // a turn that begins its run only now reads the request itself
 	r.wakeOutbox(conversation.Channel())
-	return len(stopped), nil
+	return len(stopped) + jobs, nil
 }
 
 // dropQueued answers the messages of a conversation that no turn has taken.

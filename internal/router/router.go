@@ -39,16 +39,17 @@ type Channel interface {
 
 // Deps is what a Router needs; every field must be set.
 type Deps struct {
-	DB       *store.DB
-	Agent    runner
-	Jobs     *job.Queue
-	Audit    *audit.Log
-	Redactor *secret.Redactor
-	Channels []Channel
-	Owners   map[string]string // channel → the owner's identity on it
-	MaxTurns int               // turns that run at the same time
-	Drain    time.Duration     // how long running turns may go on at shutdown
-	Log      *slog.Logger
+	DB         *store.DB
+	Agent      runner
+	Jobs       *job.Queue
+	Audit      *audit.Log
+	Redactor   *secret.Redactor
+	Background background
+	Channels   []Channel
+	Owners     map[string]string // channel → the owner's identity on it
+	MaxTurns   int               // turns that run at the same time
+	Drain      time.Duration     // how long running turns may go on at shutdown
+	Log        *slog.Logger
 }
 
 type runner interface {
@@ -57,6 +58,11 @@ type runner interface {
 	Open(ctx context.Context) ([]phantom.TurnRef, error)
 	RequestStop(ctx context.Context, tx *store.Tx, conversation phantom.ConversationID) ([]phantom.TurnID, error)
 	Reply(ctx context.Context, id phantom.TurnID) (phantom.Reply, bool, error)
+}
+
+// background are the jobs that commands started and left running.
+type background interface {
+	StopJobs(conversation phantom.ConversationID) int
 }
 
 // Router moves messages. It is safe for concurrent use once Run was called.
@@ -78,7 +84,7 @@ type Router struct {
 func New(d Deps) (*Router, error) {
 	for name, missing := range map[string]bool{
 		"database": d.DB == nil, "agent": d.Agent == nil, "jobs": d.Jobs == nil, "audit log": d.Audit == nil,
-		"redactor": d.Redactor == nil, "log": d.Log == nil, "turn limit": d.MaxTurns <= 0, "drain time": d.Drain < 0, "channel": len(d.Channels) == 0,
+		"redactor": d.Redactor == nil, "background jobs": d.Background == nil, "log": d.Log == nil, "turn limit": d.MaxTurns <= 0, "drain time": d.Drain < 0, "channel": len(d.Channels) == 0,
 	} {
 		if missing {
 			return nil, fmt.Errorf("router: no %s", name)

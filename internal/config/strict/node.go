@@ -1,11 +1,16 @@
-package config
+// Package strict reads YAML in which every key is known and every value has a
+// rule. It is the syntax of config: it knows how settings are written and
+// nothing of what they mean.
+//
+// It refuses unknown and doubled keys, wrong types, values against their rule,
+// anchors, aliases, tags, second documents, secrets in plain text and
+// variables that are not set. It gathers every problem of a file and changes
+// nothing when there is one. Only config may use it.
+package strict
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -17,9 +22,6 @@ import (
 	"phantom/internal/secret"
 )
 
-// maxFile is the size of a file, in bytes, above which it is not read.
-const maxFile = 256 << 10
-
 // file is one YAML file under judgement. Everything wrong with it is gathered,
 // so that the owner mends it in one go.
 type file struct {
@@ -30,9 +32,9 @@ type file struct {
 	problems []string
 }
 
-// node is one place in a file. A node without syntax is a key that is not
+// Node is one place in a file. A Node without syntax is a key that is not
 // written; its defaults and its environment still count.
-type node struct {
+type Node struct {
 	file   *file
 	path   string // "spend.per_day_usd"
 	line   int
@@ -40,13 +42,13 @@ type node struct {
 }
 
 // parseFile reads a YAML document; nil stands for a file that is not there.
-func parseFile(f *file, raw []byte) node {
-	root := node{file: f, line: 1}
+func Parse(f *file, raw []byte) Node {
+	root := Node{file: f, line: 1}
 	if raw == nil {
 		return root
 	}
 	if !utf8.Valid(raw) {
-		root.problem("is not UTF-8 text")
+		root.Problem("is not UTF-8 text")
 		return root
 	}
 	doc, err := parser.ParseBytes(raw, 0)
@@ -69,37 +71,11 @@ func parseFile(f *file, raw []byte) node {
 		}
 		if root.syntax != nil {
 			f.add(lineOf(d.Body, 1), "", "a second document stands here; want one")
-			return node{file: f, line: 1}
+			return Node{file: f, line: 1}
 		}
 		root.syntax = d.Body
 	}
 	return root
-}
-
-// readLimited reads a file that is not too large and does not have any of the
-// forbidden permission bits.
-func readLimited(path string, forbidden fs.FileMode) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	if mode := info.Mode(); !mode.IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	} else if mode.Perm()&forbidden != 0 {
-		err = fmt.Errorf("%s has the permissions %04o, so other users can get at it: run `chmod 600 %s`", path, mode.Perm(), path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(raw) > maxFile {
-		err = fmt.Errorf("%s is larger than %d kB", path, maxFile>>10)
-	}
-	return raw, errors.Join(err, f.Close())
 }
 
 func (f *file) add(line int, path, text string) {
@@ -113,19 +89,19 @@ func (f *file) add(line int, path, text string) {
 	f.problems = append(f.problems, at+": "+text)
 }
 
-func (n node) problem(format string, args ...any) {
+func (n Node) Problem(format string, args ...any) {
 	n.file.add(n.line, n.path, fmt.Sprintf(format, args...))
 }
 
-// at returns the node below n, named as errors name it.
-func (n node) at(key string, syntax ast.Node, line int) node {
+// at returns the Node below n, named as errors name it.
+func (n Node) at(key string, syntax ast.Node, line int) Node {
 	path := key
 	if n.path != "" && strings.HasPrefix(key, "[") {
 		path = n.path + key
 	} else if n.path != "" {
 		path = n.path + "." + key
 	}
-	return node{file: n.file, path: path, line: lineOf(syntax, line), syntax: syntax}
+	return Node{file: n.file, path: path, line: lineOf(syntax, line), syntax: syntax}
 }
 
 func lineOf(syntax ast.Node, otherwise int) int {
@@ -138,15 +114,15 @@ func lineOf(syntax ast.Node, otherwise int) int {
 	return otherwise
 }
 
-// entry is one key of a mapping.
-type entry struct {
+// Entry is one key of a mapping.
+type Entry struct {
 	key  string
-	node node
+	Node node
 }
 
 // entries returns the keys of a mapping in order; of a block that is empty or
 // not written, none.
-func (n node) entries() []entry {
+func (n Node) Entries() []Entry {
 	var values []*ast.MappingValueNode
 	switch m := n.syntax.(type) {
 	case nil, *ast.NullNode:
@@ -156,10 +132,10 @@ func (n node) entries() []entry {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{m}
 	default:
-		n.problem("found %s, want a block of keys", describe(n.syntax))
+		n.Problem("found %s, want a block of keys", describe(n.syntax))
 		return nil
 	}
-	var all []entry
+	var all []Entry
 	for _, v := range values {
 		line := lineOf(v.Key, n.line)
 		name, ok := keyText(v.Key)
@@ -167,13 +143,13 @@ func (n node) entries() []entry {
 			n.file.add(line, n.path, fmt.Sprintf("found %s as a key, want a plain word", describe(v.Key)))
 			continue
 		}
-		if slices.ContainsFunc(all, func(e entry) bool { return e.key == name }) {
+		if slices.ContainsFunc(all, func(e Entry) bool { return e.Key == name }) {
 			n.file.add(line, n.path, fmt.Sprintf("the key %q is written twice", name))
 			continue
 		}
 		child := n.at(name, v.Value, line)
 		child.line = line
-		all = append(all, entry{name, child})
+		all = append(all, Entry{name, child})
 	}
 	return all
 }
@@ -189,41 +165,41 @@ func keyText(key ast.MapKeyNode) (string, bool) {
 }
 
 // items returns the members of a list; of one not written, none.
-func (n node) items() []node {
+func (n Node) Items() []Node {
 	switch s := n.syntax.(type) {
 	case nil, *ast.NullNode:
 		return nil
 	case *ast.SequenceNode:
-		all := make([]node, len(s.Values))
+		all := make([]Node, len(s.Values))
 		for i, v := range s.Values {
 			all[i] = n.at(fmt.Sprintf("[%d]", i), v, n.line)
 		}
 		return all
 	}
-	n.problem("found %s, want a list", describe(n.syntax))
+	n.Problem("found %s, want a list", describe(n.syntax))
 	return nil
 }
 
 // fields reads a block whose keys are all known.
-func (n node) fields(known ...field) {
-	written := n.entries()
+func (n Node) Fields(known ...Field) {
+	written := n.Entries()
 	for _, e := range written {
-		if !slices.ContainsFunc(known, func(f field) bool { return f.key == e.key }) {
+		if !slices.ContainsFunc(known, func(f Field) bool { return f.Key == e.Key }) {
 			names := make([]string, len(known))
 			for i, f := range known {
-				names[i] = f.key
+				names[i] = f.Key
 			}
-			e.node.problem("unknown key; %s", suggest(e.key, names))
+			e.Node.Problem("unknown key; %s", suggest(e.Key, names))
 		}
 	}
 	for _, f := range known {
-		child := n.at(f.key, nil, n.line)
+		child := n.at(f.Key, nil, n.line)
 		for _, e := range written {
-			if e.key == f.key {
-				child = e.node
+			if e.Key == f.Key {
+				child = e.Node
 			}
 		}
-		f.read(child)
+		f.Read(child)
 	}
 }
 

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"phantom/internal/phantom"
 	"phantom/internal/secret"
 )
 
@@ -105,17 +104,6 @@ func amount(key string, to *float64) setting {
 			*to = v
 		}
 	}}
-}
-
-func usd(key string, to *phantom.MicroUSD) setting {
-	var dollars float64
-	s := amount(key, &dollars)
-	parse := s.take
-	s.take = func(text string) {
-		parse(text)
-		*to = phantom.USD(dollars)
-	}
-	return s
 }
 
 func flag(key string, to *bool) setting {
