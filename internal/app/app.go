@@ -1,0 +1,333 @@
+// Package app is the only package that knows every concrete part.
+//
+// It builds them in the order of their dependencies, runs them and stops them
+// in reverse. It owns no rule of its own: a part is off by configuration or
+// the process does not start. It refuses a home that another process holds, a
+// sandbox below the required level, and keys that are damaged.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"phantom/internal/agent"
+	"phantom/internal/approval"
+	"phantom/internal/audit"
+	"phantom/internal/channel/terminal"
+	"phantom/internal/config"
+	"phantom/internal/control"
+	"phantom/internal/httpserver"
+	"phantom/internal/job"
+	"phantom/internal/llm"
+	"phantom/internal/memory"
+	"phantom/internal/netguard"
+	"phantom/internal/phantom"
+	"phantom/internal/policy"
+	"phantom/internal/prompt"
+	"phantom/internal/router"
+	"phantom/internal/sandbox"
+	"phantom/internal/secret"
+	"phantom/internal/session"
+	"phantom/internal/spend"
+	"phantom/internal/store"
+	"phantom/internal/tool"
+)
+
+// ownerName is the owner's identity at the terminal: whoever can read the
+// home's control key.
+const ownerName = "owner"
+
+// Options say what to build.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Helper  []string // argv prefix that runs this program as the sandbox's helper
+	HTTP    bool     // listen on the configured port; a one-shot `ask` does not
+	Log     *slog.Logger
+}
+
+// App is a whole Phantom, not yet running.
+type App struct {
+	Options
+	began     time.Time
+	shutdown  context.CancelFunc
+	stopped   context.Context  // ends when a command asks for shutdown
+	redact    *secret.Redactor // knows every secret that the process was given
+	db        *store.DB
+	jobs      *job.Queue
+	audit     *audit.Log
+	ledger    *spend.Ledger
+	approvals *approval.Store
+	sandbox   *sandbox.Sandbox
+	tools     *tool.Chain
+	memory    *memory.Store
+	prompt    *prompt.Builder
+	router    *router.Router
+	control   *control.Server
+	http      *httpserver.Server
+	model     string    // the name under which the model is asked for
+	undo      []cleanup // what was built, newest last
+}
+
+// cleanup undoes one step of the construction.
+type cleanup struct {
+	what string
+	do   func() error
+}
+
+// New takes the home, brings what a killed process left into order and builds
+// every part. If one fails, those before it are undone. Run or Close must
+// follow.
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.Config == nil || len(o.Helper) == 0 || o.Log == nil {
+		return nil, errors.New("app: no config, helper or log")
+	}
+	a := &App{Options: o, began: time.Now(), redact: secret.NewRedactor(o.Config.Secrets...)}
+	a.stopped, a.shutdown = context.WithCancel(context.WithoutCancel(ctx))
+	// The order is the dependencies' own; each step may use what stands above it.
+	for _, step := range []func(context.Context) error{
+		a.takeHome, a.openStore, a.openGuard, a.openMind, a.openDoors,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	return a, nil
+}
+
+// onClose notes how to undo a step.
+func (a *App) onClose(what string, do func() error) { a.undo = append(a.undo, cleanup{what, do}) }
+
+// Close undoes the construction, newest part first.
+func (a *App) Close() error {
+	a.shutdown()
+	var errs []error
+	for _, c := range slices.Backward(a.undo) {
+		if err := c.do(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", c.what, err))
+		}
+	}
+	a.undo = nil
+	return errors.Join(errs...)
+}
+
+func (a *App) takeHome(context.Context) error {
+	lock, err := a.Config.Home.Lock()
+	if err != nil {
+		return err
+	}
+	a.onClose("lock", lock.Close)
+	return nil
+}
+
+// openStore opens the database and what keeps its books.
+func (a *App) openStore(ctx context.Context) error {
+	if a.Config.Database != "sqlite" {
+		return errors.New("config/phantom.yaml: this version keeps its data in SQLite only: write `database: sqlite`")
+	}
+	db, err := store.Open(ctx, store.Options{Path: a.Config.Home.Database()})
+	if err != nil {
+		return err
+	}
+	a.db = db
+	a.onClose("database", db.Close)
+	if a.jobs, err = job.New(ctx, db, a.part("job")); err != nil {
+		return err
+	}
+	key, err := loadKey(a.Config.Home.LogKey())
+	if err != nil {
+		return err
+	}
+	a.redact.Add(key)
+	if a.audit, err = audit.New(db, a.redact, key); err != nil {
+		return err
+	}
+	if a.ledger, err = spend.New(db, prices(a.Config), spend.Ceilings(a.Config.Spend)); err != nil {
+		return err
+	}
+	if _, err := a.audit.Recover(ctx); err != nil {
+		return err
+	}
+	return a.ledger.Recover(ctx)
+}
+
+func (a *App) part(name string) *slog.Logger { return a.Log.With(slog.String("component", name)) }
+
+// openGuard builds what judges and confines the tools, and ends what commands
+// of a killed process still run: nothing may resume before they are dead.
+func (a *App) openGuard(ctx context.Context) error {
+	guard, err := policy.New(policyConfig(a.Config))
+	if err != nil {
+		return err
+	}
+	conf, err := sandboxConfig(a.Config, a.Helper)
+	if err != nil {
+		return err
+	}
+	if a.sandbox, err = sandbox.New(ctx, conf); err != nil {
+		return err
+	}
+	killed, err := a.sandbox.Recover(ctx)
+	if err != nil {
+		return fmt.Errorf("end what an earlier process left running: %w", err)
+	}
+	if killed > 0 {
+		a.Log.LogAttrs(ctx, slog.LevelWarn, "ended processes that an earlier phantom left behind", slog.Int("trees", killed))
+	}
+	web, err := netguard.New(netguard.Config{Ports: a.Config.Guard.Ports})
+	if err != nil {
+		return err
+	}
+	if a.approvals, err = approval.New(a.db); err != nil {
+		return err
+	}
+	if a.memory, err = memory.New(a.db); err != nil {
+		return err
+	}
+	a.tools, err = tool.New(tool.Deps{
+		DB: a.db, Guard: guard, Sandbox: a.sandbox, Web: web, Memory: a.memory, Approvals: a.approvals, Audit: a.audit,
+		Redactor: a.redact, Places: places(a.Config), Shell: shell(a.Config), Log: a.part("tool"),
+	})
+	if err != nil {
+		return err
+	}
+	a.onClose("background jobs", func() error { a.tools.Close(); return nil })
+	return nil
+}
+
+// openMind builds the agent and what it thinks with.
+func (a *App) openMind(context.Context) error {
+	model, name, err := newModel(a.Config)
+	if err != nil {
+		return err
+	}
+	a.model = name
+	sessions, err := session.New(a.db)
+	if err != nil {
+		return err
+	}
+	a.prompt, err = prompt.New(prompt.Config{
+		Environment: prompt.Environment{
+			Name: a.Config.Name, Workspace: a.Config.Home.Workspace(), Evolved: a.Config.Home.Evolved(), PublicURL: a.Config.PublicURL,
+			Machine: runtime.GOOS + "/" + runtime.GOARCH,
+			Sandbox: fmt.Sprintf("level %s, profile %s; configuration, data, keys and environment files are closed to every tool", a.sandbox.Level(), a.Config.Guard.Profile),
+			Limits:  limitsText(a.Config),
+		},
+		Role:  prompt.Role{Name: a.Config.Role, Description: a.Config.RoleDescription},
+		Tools: a.tools.Specs,
+	})
+	if err != nil {
+		return err
+	}
+	thinker, err := agent.New(agent.Deps{
+		DB: a.db, Sessions: sessions, Model: a.ledger.Model(model, "turn"), Summaries: a.ledger.Model(model, "compaction"),
+		ModelName: name, Effort: a.Config.Effort, Tools: a.tools, Approvals: a.approvals, Prompt: a.prompt, Memory: a.memory, Spend: a.ledger,
+		Limits: agent.Limits{Steps: a.Config.MaxSteps, Time: a.Config.Timeout, MaxTokens: maxTokens(name), Window: llm.Window(name)},
+		Log:    a.part("agent"),
+	})
+	if err != nil {
+		return err
+	}
+	tty, err := terminal.Open(a.Config.Home.TerminalLog())
+	if err != nil {
+		return err
+	}
+	a.onClose("terminal log", tty.Close)
+	a.router, err = router.New(router.Deps{
+		DB: a.db, Agent: thinker, Jobs: a.jobs, Audit: a.audit, Redactor: a.redact, Background: a.tools,
+		Channels: []router.Channel{tty}, Owners: map[string]string{terminal.Name: ownerName},
+		MaxTurns: a.Config.MaxTurns, Drain: a.Config.ShutdownTimeout, Log: a.part("router"),
+	})
+	return err
+}
+
+// openDoors listens. From here on callers wait instead of being refused.
+func (a *App) openDoors(ctx context.Context) error {
+	key, err := loadKey(a.Config.Home.ControlKey())
+	if err != nil {
+		return err
+	}
+	a.redact.Add(key)
+	a.control, err = control.Listen(ctx, control.Deps{
+		Socket: a.Config.Home.ControlSocket(), Key: key, Owner: ownerName, Router: a.router, Approvals: a.approvals, Audit: a.audit,
+		Status:   func(ctx context.Context) any { return a.Status(ctx) },
+		Prompt:   func(ctx context.Context) (any, error) { return a.Prompt(ctx) },
+		Shutdown: a.shutdown, Log: a.part("control"),
+	})
+	if err != nil {
+		return err
+	}
+	a.onClose("control socket", a.control.Close)
+	if !a.HTTP {
+		return nil
+	}
+	a.http, err = httpserver.Listen(ctx, httpserver.Deps{Host: a.Config.Host, Port: a.Config.Port, Health: a.health, Log: a.part("http")})
+	if err != nil {
+		return err
+	}
+	a.onClose("http server", a.http.Close)
+	return nil
+}
+
+// Addr is where HTTP is served, or "".
+func (a *App) Addr() string {
+	if a.http == nil {
+		return ""
+	}
+	return a.http.Addr()
+}
+
+// Run works until ctx ends, a command asks for shutdown or a part fails. Then
+// intake ends, turns end or are left to their journals, replies are flushed,
+// doors and jobs close, and the database goes last.
+func (a *App) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.stopped, cancel)()
+	doors, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeDoors()
+
+	var parts sync.WaitGroup
+	errs := make(chan error, 5) // one a part and Close
+	run := func(name string, part func() error) {
+		parts.Go(func() {
+			if err := part(); err != nil {
+				errs <- fmt.Errorf("%s: %w", name, err)
+				cancel()
+			}
+		})
+	}
+	run("jobs", func() error { return a.jobs.Run(doors, a.router.Wake) })
+	run("control", func() error { return a.control.Serve(doors) })
+	if a.http != nil {
+		run("http", func() error { return a.http.Serve(doors) })
+	}
+	if err := a.router.Run(ctx); err != nil {
+		errs <- fmt.Errorf("router: %w", err)
+	}
+	closeDoors()
+	parts.Wait()
+	errs <- a.Close()
+	close(errs)
+	var err error
+	for e := range errs {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// loadKey returns the key in a file of 0600, written once; see keyFile.
+func loadKey(path string) (secret.Value, error) {
+	key, err := keyFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return newKey(path)
+	}
+	return key, err
+}

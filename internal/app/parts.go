@@ -1,0 +1,127 @@
+package app
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"phantom/internal/config"
+	"phantom/internal/llm"
+	"phantom/internal/llm/anthropic"
+	"phantom/internal/llm/offline"
+	"phantom/internal/llm/openai"
+	"phantom/internal/policy"
+	"phantom/internal/sandbox"
+	"phantom/internal/tool"
+)
+
+// bash is where every Linux distribution has it.
+const bash = "/bin/bash"
+
+// patience is how a model call is tried again: five times within about half a
+// minute, or as long as the provider asks for, up to a minute each.
+var patience = llm.RetryOptions{Attempts: 5, Base: time.Second, Max: time.Minute}
+
+// prices returns the price table with the owner's own prices over it.
+func prices(c *config.Config) *llm.Prices {
+	own := make(map[string]llm.Price, len(c.Provider.Prices))
+	for name, p := range c.Provider.Prices {
+		own[name] = llm.Price(p)
+	}
+	return llm.NewPrices(own)
+}
+
+// newModel returns the configured model and the name to ask for.
+func newModel(c *config.Config) (llm.Model, string, error) {
+	name := c.Model
+	var driver llm.Model
+	var err error
+	switch c.Provider.Type {
+	case config.Anthropic:
+		driver, err = anthropic.New(anthropic.Options{APIKey: c.Provider.APIKey, KeyName: c.Provider.KeyName, BaseURL: c.Provider.BaseURL})
+	case config.OpenAI:
+		driver, err = openai.New(openai.Options{APIKey: c.Provider.APIKey, KeyName: c.Provider.KeyName, BaseURL: c.Provider.BaseURL})
+	case config.Offline:
+		driver, name = offline.New(), llm.OfflineModel
+	default:
+		err = fmt.Errorf("provider.type is %q, want anthropic, openai or offline", c.Provider.Type)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if _, priced := prices(c).Lookup(name); !priced {
+		return nil, "", &llm.PriceError{Model: name}
+	}
+	var fallback *llm.Choice
+	if c.Provider.Fallback != "" && c.Provider.Type != config.Offline {
+		if _, priced := prices(c).Lookup(c.Provider.Fallback); !priced {
+			return nil, "", &llm.PriceError{Model: c.Provider.Fallback}
+		}
+		fallback = &llm.Choice{Model: driver, Name: c.Provider.Fallback}
+	}
+	return llm.Resilient(llm.Choice{Model: driver, Name: name}, fallback, patience), name, nil
+}
+
+// maxTokens bounds one response: long enough for a large file, and never more
+// than a quarter of what the model can see.
+func maxTokens(model string) int64 { return min(32_000, llm.Window(model)/4) }
+
+func limitsText(c *config.Config) string {
+	text := fmt.Sprintf("%d steps and %v a turn", c.MaxSteps, c.Timeout)
+	for _, l := range []struct {
+		of    string
+		limit fmt.Stringer
+		set   bool
+	}{
+		{"turn", c.Spend.PerTurn, c.Spend.PerTurn > 0}, {"day", c.Spend.PerDay, c.Spend.PerDay > 0}, {"month", c.Spend.PerMonth, c.Spend.PerMonth > 0},
+	} {
+		if l.set {
+			text += fmt.Sprintf(", %v a %s", l.limit, l.of)
+		}
+	}
+	return text
+}
+
+func policyConfig(c *config.Config) policy.Config {
+	p := policy.Config{
+		Home: c.Home.Dir(), Workspace: c.Home.Workspace(), UserHome: c.Home.UserHome(),
+		Protected: c.Home.Protected(), Readable: c.Home.Readable(), Families: c.Guard.Families, Files: policy.Disk(),
+	}
+	for _, g := range c.Guard.Grants {
+		p.Grants = append(p.Grants, policy.Grant(g))
+	}
+	for _, b := range c.Guard.Block {
+		p.Block = append(p.Block, policy.BlockRule(b))
+	}
+	return p
+}
+
+func sandboxConfig(c *config.Config, helper []string) (sandbox.Config, error) {
+	require, err := sandbox.ParseLevel(c.Guard.Require)
+	if err != nil {
+		return sandbox.Config{}, err
+	}
+	return sandbox.Config{
+		Self: helper, Home: c.Home.Dir(), Workspace: c.Home.Workspace(), Protected: c.Home.Protected(), Readable: c.Home.Readable(),
+		Writable: c.Guard.Writable, Record: filepath.Clean(c.Home.Record()), Require: require, AllowNone: c.Guard.Profile == string(sandbox.None),
+	}, nil
+}
+
+func places(c *config.Config) tool.Places {
+	p := tool.Places{Workspace: c.Home.Workspace(), Read: c.Home.Readable(), Protected: c.Home.Protected()}
+	for _, g := range c.Guard.Grants {
+		if g.Write {
+			p.Write = append(p.Write, g.Path)
+		} else {
+			p.Read = append(p.Read, g.Path)
+		}
+	}
+	return p
+}
+
+func shell(c *config.Config) tool.Shell {
+	return tool.Shell{
+		Path: bash, Profile: sandbox.Profile(c.Guard.Profile), Network: true,
+		Env: []string{"PATH=" + config.ChildPath(), "HOME=" + c.Home.Workspace(), "LANG=" + config.Lang(), "TERM=" + config.Term()},
+	}
+}
