@@ -2,7 +2,6 @@ package netguard
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 )
 
@@ -97,10 +96,10 @@ func isatap(addr netip.Addr) bool {
 	return b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
-// checkOwn refuses the addresses of this machine's interfaces, which may well
-// be public. They are read at every attempt, because they change.
-func checkOwn(addr netip.Addr) error {
-	own, err := net.InterfaceAddrs()
+// checkOwn refuses the addresses of this machine's interfaces. They are read
+// at every attempt, because they change.
+func (g *Guard) checkOwn(addr netip.Addr) error {
+	own, err := g.own()
 	if err != nil {
 		return denied(addr.String(), ruleOwn, "the machine's own addresses cannot be read: "+err.Error())
 	}

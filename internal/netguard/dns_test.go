@@ -97,13 +97,14 @@ func guarded(t testing.TB, z zone, standIn ...netip.AddrPort) *Guard {
 		t.Fatal(err)
 	}
 	g.dialer.Resolver = resolver(t, z)
+	decide := g.dialer.ControlContext // as New wired it, so that a guard without one fails here
 	g.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
 		for _, s := range standIn {
 			if address == s.String() {
 				return nil
 			}
 		}
-		return g.control(ctx, network, address, c)
+		return decide(ctx, network, address, c)
 	}
 	t.Cleanup(g.client.CloseIdleConnections)
 	return g
