@@ -1,0 +1,364 @@
+package shell
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// language names what an interpreter reads; "" if name is not an interpreter.
+func language(name string) string {
+	name = strings.TrimRight(name, "0123456789.")
+	switch name {
+	case "python", "pypy", "ipython", "perl", "ruby", "node", "nodejs", "php", "lua", "luajit", "bun", "deno", "tclsh", "osascript", "Rscript", "awk", "gawk", "mawk", "nawk", "julia", "expect", "groovy", "irb", "jruby", "guile", "emacs", "vim", "vi", "nvim", "ex", "sed", "gsed":
+		return name
+	}
+	return ""
+}
+
+// runCode finds the code that an interpreter is given and reads it.
+func runCode(m *machine, argv []string, in *stream) string {
+	name := filepath.Base(argv[0])
+	lang := language(name)
+	args := argv[1:]
+	var codes []string
+	script := ""
+	scan := func(short string, long ...string) {
+		for i := 0; i < len(args); i++ {
+			a := args[i]
+			switch {
+			case !strings.HasPrefix(a, "-") || a == "-" || a == "--":
+				if len(codes) == 0 && script == "" {
+					script = a
+				}
+				return
+			case slices.Contains(long, a) && i+1 < len(args):
+				i++
+				codes = append(codes, args[i])
+			case !strings.HasPrefix(a, "--") && len(a) > 1:
+				at := strings.IndexAny(a[1:], short)
+				if at < 0 {
+					if a == "-m" {
+						script = "-m"
+						return
+					}
+					continue
+				}
+				if rest := a[2+at:]; rest != "" && !strings.HasPrefix(lang, "perl") && lang != "ruby" {
+					codes = append(codes, rest)
+				} else if rest != "" && len(rest) > 2 {
+					codes = append(codes, rest)
+				} else if i+1 < len(args) {
+					i++
+					codes = append(codes, args[i])
+				}
+				if strings.HasPrefix(lang, "py") || lang == "php" {
+					return
+				}
+			default:
+				for _, l := range long {
+					if v, ok := strings.CutPrefix(a, l+"="); ok {
+						codes = append(codes, v)
+					}
+				}
+			}
+		}
+	}
+	switch lang {
+	case "awk", "gawk", "mawk", "nawk":
+		o := ParseOptions(args, "Fvf", nil, true)
+		if len(o.Operands) > 0 && !o.Has("f") {
+			codes = o.Operands[:1]
+		}
+		script = "data"
+	case "sed", "gsed":
+		o := ParseOptions(args, "efl", []string{"expression", "file"}, false)
+		codes = o.Values("e", "expression")
+		if len(codes) == 0 && len(o.Operands) > 0 {
+			codes = o.Operands[:1]
+		}
+		m.sed(codes)
+		if !o.Has("n", "i") && slices.Equal(codes, []string{""}) {
+			return in.text
+		}
+		return Unknown
+	case "vim", "vi", "nvim", "ex", "emacs":
+		for i, a := range args {
+			if (a == "-c" || a == "--eval" || a == "--cmd" || a == "-eval") && i+1 < len(args) {
+				codes = append(codes, args[i+1])
+			} else if v, ok := strings.CutPrefix(a, "+"); ok {
+				codes = append(codes, v)
+			}
+		}
+		for _, c := range codes {
+			if _, cmd, ok := strings.Cut(c, "!"); ok {
+				m.inner(name, cmd, nil, &stream{})
+			}
+		}
+		script = "data"
+	case "deno", "bun":
+		if len(args) > 1 && args[0] == "eval" {
+			codes = args[1:2]
+		}
+		scan("ep", "--eval", "--print")
+	case "perl":
+		scan("eE")
+	case "php":
+		scan("r", "--run")
+	case "node", "nodejs":
+		scan("ep", "--eval", "--print")
+	case "lua", "luajit", "ruby", "Rscript", "osascript", "julia", "groovy", "jruby":
+		scan("e", "--eval")
+	default:
+		scan("c")
+	}
+	for _, c := range codes {
+		m.code(name, c)
+	}
+	if len(codes) > 0 || script == "data" {
+		return Unknown
+	}
+	if script == "" || script == "-" {
+		if in.piped && !in.file {
+			if strings.Trim(in.text, Unknown+" \n") == "" && in.text != "" {
+				m.problem(UnknownScript, "the code that "+name+" is to run is not known")
+			} else {
+				m.code(name, in.text)
+			}
+		}
+		return Unknown
+	}
+	if text, ok := m.files[m.abs(script)]; ok {
+		if !known(text) && strings.Trim(text, Unknown+" \n") == "" {
+			m.problem(UnknownScript, "the code that "+name+" is to run was fetched or decoded")
+		}
+		m.code(name, text)
+	}
+	return Unknown
+}
+
+// sed walks the e command and the e flag of sed, which run a shell.
+func (m *machine) sed(codes []string) {
+	for _, c := range codes {
+		t := strings.TrimLeft(c, "0123456789,$ ")
+		if cmd, ok := strings.CutPrefix(t, "e "); ok {
+			m.inner("sed e", cmd, nil, &stream{})
+		}
+		if len(t) > 2 && t[0] == 's' {
+			parts := strings.Split(t[2:], t[1:2])
+			if len(parts) == 3 && strings.Contains(parts[2], "e") {
+				m.inner("sed s///e", parts[1], nil, &stream{})
+			}
+		}
+	}
+}
+
+// The words by which code of any of the languages runs programs, deletes,
+// writes, or hides what it does.
+func runners() []string {
+	return []string{"system", "popen", "subprocess", "exec", "execl", "execlp", "execv", "execvp", "execSync", "spawn", "spawnSync", "spawnlp", "check_output", "check_call", "Popen", "run", "getoutput", "getstatusoutput", "shell_exec", "passthru", "proc_open", "child_process", "execFile", "execFileSync", "qx", "backtick", "pty", "execute", "doShellScript", "shell", "IO", "Open3", "posix_spawn", "command", "call", "ShellString"}
+}
+
+func deleters() []string {
+	return []string{"rmtree", "rm_rf", "rm_r", "remove_tree", "rmSync", "rmdirSync", "remove_entry_secure", "remove_dir", "rmdir", "rm", "remove_entry", "rimraf", "removedirs"}
+}
+
+func writers() []string {
+	return []string{"write_text", "write_bytes", "writeFile", "writeFileSync", "appendFile", "appendFileSync", "file_put_contents", "truncate", "ftruncate", "copyfile", "copy", "copy2", "rename", "renameSync", "unlink", "unlinkSync", "remove", "move", "symlink", "chmod", "chown", "createWriteStream", "fwrite"}
+}
+
+// code reads a text in a programming language: its string literals are what
+// it can name, its words are what it can do with them.
+func (m *machine) code(via, text string) {
+	if !m.live() || m.depth > maxDepth {
+		m.halt(TooDeep, "code runs code more than six deep")
+		return
+	}
+	m.depth++
+	defer func() { m.depth-- }()
+	words, lits := lex(text)
+	has := func(list []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
+	}
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), via+" code")
+	if has([]string{"exec", "eval", "Function", "loadstring", "instance_eval", "system", "popen", "subprocess"}) &&
+		has([]string{"b64decode", "decode_base64", "base64_decode", "unhexlify", "fromhex", "fromCharCode", "atob", "decompress", "rot13", "str_rot13", "strrev", "urlopen", "urlretrieve", "chr", "gzinflate", "decode64", "hex2bin"}) && !has([]string{"environ", "argv"}) {
+		m.problem(HiddenCode, "the code runs a text that it decodes or fetches")
+	}
+	if forks(words) {
+		m.problem(ForkBomb, "the code forks in an endless loop")
+	}
+	s.effects(has, lits)
+}
+
+func forks(words []string) bool {
+	n, loop := 0, false
+	for _, w := range words {
+		if w == "fork" {
+			n++
+		}
+		loop = loop || w == "while" || w == "loop" || w == "for" || w == "until"
+	}
+	return n > 1 && loop || n == 1 && loop && !slices.Contains(words, "wait") && !slices.Contains(words, "waitpid") && !slices.Contains(words, "_exit")
+}
+
+// effects notes the calls that code with these words could make on its literals.
+func (m *machine) effects(has func([]string) bool, lits []string) {
+	shells := has(runners()) || has([]string{"`"})
+	for i, lit := range lits {
+		if shells && strings.TrimSpace(lit) != "" && !m.noise(lit) {
+			if f, _, _ := parse(lit); f != nil {
+				m.stmts(f.Stmts, &stream{})
+			}
+			if i+1 < len(lits) {
+				// A list of words: the program and its arguments one by one.
+				if fields := strings.Fields(lit); len(fields) == 1 {
+					m.invoke(lits[i:], redirs{}, &stream{})
+				}
+			}
+		}
+	}
+	for _, lit := range lits {
+		path := strings.TrimSpace(lit)
+		if path == "" || strings.ContainsAny(path, "\n") {
+			continue
+		}
+		if has(deleters()) {
+			m.emit(Call{Argv: []string{"rm", "-rf", "--", path}})
+		}
+		if strings.HasPrefix(path, "/") || strings.HasPrefix(path, "~") || strings.HasPrefix(path, ".") || strings.Contains(path, "/") || strings.Contains(path, "http") {
+			if path == "~" || strings.HasPrefix(path, "~/") {
+				path = filepath.Join(m.home.Dir, path[1:])
+			}
+			m.emit(Call{Argv: []string{"cat", "--", path}})
+			if has(writers()) || slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+") {
+				m.emit(Call{Argv: []string{"tee", "--", path}, Writes: []string{path}})
+			}
+		}
+	}
+	if has(deleters()) && len(lits) == 0 && has([]string{"rmtree", "rm_rf", "rmSync", "remove_tree"}) {
+		m.emit(Call{Argv: []string{"rm", "-rf", "--", Unknown}})
+	}
+	if has([]string{"environ", "ENV", "getenv", "env"}) && has([]string{"print", "puts", "console", "echo", "dump", "dumps", "var_dump", "p"}) && len(lits) == 0 {
+		m.emit(Call{Argv: []string{"env"}})
+	}
+	if has([]string{"kill"}) && has([]string{"1"}) {
+		m.emit(Call{Argv: []string{"kill", "-9", "1"}})
+	}
+}
+
+// noise reports whether a literal can be no command: a lone word of plain prose or an option.
+func (m *machine) noise(lit string) bool { return strings.HasPrefix(lit, "-") || len(lit) > 4096 }
+
+// lex splits code into words and string literals. Adjacent and added literals
+// are one, as they are for the languages. A backquote stands among the words
+// because in most of them it runs a shell.
+func lex(text string) (words, lits []string) {
+	glue := false
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c == '\'' || c == '"' || c == '`':
+			q := string(c)
+			if strings.HasPrefix(text[i:], strings.Repeat(q, 3)) {
+				q = strings.Repeat(q, 3)
+			}
+			lit, end := quoted(text, i+len(q), q)
+			if c == '`' {
+				words = append(words, "`")
+			}
+			if glue && len(lits) > 0 {
+				lits[len(lits)-1] += lit
+			} else {
+				lits = append(lits, lit)
+			}
+			i, glue = end, true
+			continue
+		case c == '#' && (i == 0 || text[i-1] == '\n' || text[i-1] == ' ') || c == '/' && strings.HasPrefix(text[i:], "// "):
+			for i < len(text) && text[i] != '\n' {
+				i++
+			}
+		case isWord(c):
+			j := i
+			for j < len(text) && isWord(text[j]) {
+				j++
+			}
+			w := text[i:j]
+			words = append(words, w)
+			if j < len(text) && (w == "q" || w == "qq" || w == "qx" || w == "qw" || w == "x" && i > 0 && text[i-1] == '%') && strings.ContainsRune("{([<|/!", rune(text[j])) {
+				closer := map[byte]string{'{': "}", '(': ")", '[': "]", '<': ">"}[text[j]]
+				if closer == "" {
+					closer = text[j : j+1]
+				}
+				lit, end := quoted(text, j+1, closer)
+				if w == "qw" {
+					lits = append(lits, strings.Fields(lit)...)
+				} else {
+					lits = append(lits, lit)
+				}
+				if w == "x" {
+					words = append(words, "`")
+				}
+				j = end
+			}
+			i, glue = j, false
+			continue
+		case c == '+' || c == ' ' || c == '.' || c == '\n' || c == '\t':
+		default:
+			glue = false
+		}
+		i++
+	}
+	return words, lits
+}
+
+// quoted reads a literal up to its closing quote.
+func quoted(text string, i int, q string) (string, int) {
+	var b strings.Builder
+	for i < len(text) && !strings.HasPrefix(text[i:], q) {
+		if text[i] == '\\' && i+1 < len(text) {
+			i++
+			switch text[i] {
+			case 'n':
+				b.WriteByte('\n')
+			case 't':
+				b.WriteByte('\t')
+			case 'x', 'u':
+				r, n := escape(text[i+1:])
+				b.WriteString(r)
+				i += n
+			default:
+				b.WriteByte(text[i])
+			}
+			i++
+			continue
+		}
+		b.WriteByte(text[i])
+		i++
+	}
+	return b.String(), min(i+len(q), len(text))
+}
+
+// escape reads the two hexadecimal digits of a character.
+func escape(s string) (string, int) {
+	if len(s) < 2 {
+		return "", 0
+	}
+	v := 0
+	for _, c := range s[:2] {
+		d := strings.IndexRune("0123456789abcdef", c|0x20)
+		if c >= '0' && c <= '9' {
+			d = int(c - '0')
+		}
+		if d < 0 {
+			return "", 0
+		}
+		v = v*16 + d
+	}
+	return string(rune(v)), 2
+}
+
+func isWord(c byte) bool {
+	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}

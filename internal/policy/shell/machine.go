@@ -1,0 +1,611 @@
+package shell
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// machine is one (sub)shell of the dry run.
+type machine struct {
+	*run
+	vars   map[string]value
+	funcs  map[string]*function
+	params []string // nil: whatever the script was called with
+	cwd    string
+	via    []string
+	next   []string
+	depth  int
+	remote bool
+	back   bool // inside a background job or a pipeline
+	left   bool // exit, return, break or continue was the last thing done
+}
+
+// function is a declared function and what was seen of its calls.
+type function struct {
+	body   *syntax.Stmt
+	active int
+	called bool
+	selves int // calls of itself within one run of its body
+}
+
+// script parses text and walks it in this shell.
+func (m *machine) script(text string, in *stream) string {
+	if !m.live() {
+		return Unknown
+	}
+	if t := strings.TrimSpace(text); strings.HasPrefix(t, Unknown) && strings.Trim(t, Unknown+" \t\n;") == "" {
+		m.problem(UnknownScript, "the text that a shell is to run is not known")
+		return Unknown
+	}
+	if m.depth > maxDepth {
+		m.halt(TooDeep, "shells run shells more than six deep")
+		return Unknown
+	}
+	f, kind, why := parse(text)
+	if f == nil {
+		m.problem(kind, why)
+		return Unknown
+	}
+	m.depth++
+	defer func() { m.depth-- }()
+	return m.stmts(f.Stmts, in)
+}
+
+// inner walks text as a new shell that a wrapper starts.
+func (m *machine) inner(wrapper, text string, params []string, in *stream) string {
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), wrapper)
+	s.params = params
+	return s.script(text, in)
+}
+
+func (m *machine) stmts(list []*syntax.Stmt, in *stream) string {
+	var out strings.Builder
+	for _, s := range list {
+		if !m.live() {
+			return Unknown
+		}
+		out.WriteString(m.stmt(s, in))
+		if out.Len() > maxText {
+			out.Reset()
+			out.WriteString(Unknown)
+		}
+	}
+	return out.String()
+}
+
+// redirs is what the redirections of one statement come to.
+type redirs struct {
+	reads, writes []string
+	out           string // file that takes the standard output
+	quiet         bool   // standard output goes elsewhere
+}
+
+func (m *machine) redirect(list []*syntax.Redirect, in *stream) (redirs, *stream) {
+	var r redirs
+	for _, rd := range list {
+		switch op := rd.Op.String(); op {
+		case "<<", "<<-":
+			in = &stream{text: m.document(rd.Hdoc), piped: true}
+		case "<<<":
+			in = &stream{text: m.literal(rd.Word) + "\n", piped: true}
+		case "<", "<>":
+			path := m.literal(rd.Word)
+			r.reads = append(r.reads, path)
+			in = &stream{text: m.content(path), piped: true}
+			_, ours := m.files[m.abs(path)]
+			in.file = !ours
+			if op == "<>" {
+				r.writes = append(r.writes, path)
+			}
+		case "<&", ">&":
+			word := m.literal(rd.Word)
+			if word == "-" || strings.Trim(word, "0123456789-") == "" {
+				continue
+			}
+			fallthrough
+		default:
+			path := m.literal(rd.Word)
+			r.writes = append(r.writes, path)
+			if rd.N == nil || rd.N.Value == "1" {
+				r.out, r.quiet = path, true
+			}
+		}
+	}
+	return r, in
+}
+
+// content is what a file holds as far as this line knows.
+func (m *machine) content(path string) string {
+	if text, ok := m.files[m.abs(path)]; ok {
+		return text
+	}
+	return Unknown
+}
+
+func (m *machine) abs(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(m.cwd, path)
+}
+
+// save notes what a file holds after a command wrote it.
+func (m *machine) save(path, text string, add bool) {
+	if path == "" || strings.HasPrefix(path, "/dev/") {
+		return
+	}
+	path = m.abs(path)
+	if add {
+		text = m.files[path] + text
+	}
+	m.files[path] = clip(text)
+}
+
+func (m *machine) stmt(s *syntax.Stmt, in *stream) string {
+	m.left = false
+	shell := m
+	if s.Background {
+		shell = m.sub()
+		shell.back = true
+	}
+	r, in := shell.redirect(s.Redirs, in)
+	out := shell.command(s.Cmd, r, in)
+	if r.quiet {
+		add := slices.ContainsFunc(s.Redirs, func(rd *syntax.Redirect) bool { return strings.HasSuffix(rd.Op.String(), ">>") })
+		shell.save(r.out, out, add)
+		return ""
+	}
+	return out
+}
+
+func (m *machine) command(cmd syntax.Command, r redirs, in *stream) string {
+	call, simple := cmd.(*syntax.CallExpr)
+	if simple {
+		return m.simple(call, r, in)
+	}
+	if len(r.reads)+len(r.writes) > 0 {
+		m.emit(Call{Reads: r.reads, Writes: r.writes})
+	}
+	switch c := cmd.(type) {
+	case *syntax.BinaryCmd:
+		return m.binary(c, in)
+	case *syntax.Block:
+		return m.stmts(c.Stmts, in)
+	case *syntax.Subshell:
+		return m.sub().stmts(c.Stmts, in)
+	case *syntax.IfClause:
+		return m.ifClause(c, in)
+	case *syntax.WhileClause:
+		return m.while(c, in)
+	case *syntax.ForClause:
+		return m.forClause(c, in)
+	case *syntax.CaseClause:
+		m.literal(c.Word)
+		var arms [][]*syntax.Stmt
+		for _, item := range c.Items {
+			arms = append(arms, item.Stmts)
+		}
+		return m.branches(arms, true, in)
+	case *syntax.FuncDecl:
+		m.funcs[c.Name.Value] = &function{body: c.Body}
+	case *syntax.DeclClause:
+		m.declare(c, r)
+	case *syntax.TimeClause:
+		if c.Stmt != nil {
+			return m.stmt(c.Stmt, in)
+		}
+	case *syntax.CoprocClause:
+		s := m.sub()
+		s.back = true
+		return s.stmt(c.Stmt, &stream{text: Unknown, piped: true})
+	case nil:
+	default:
+		// Tests and arithmetic run nothing but the substitutions inside them.
+		m.visit(c)
+	}
+	return ""
+}
+
+func (m *machine) declare(c *syntax.DeclClause, r redirs) {
+	words := []string{c.Variant.Value}
+	for _, a := range c.Args {
+		if a.Naked && a.Name == nil {
+			words = append(words, m.fields(a.Value)...)
+			continue
+		}
+		words = append(words, a.Name.Value+"=")
+		m.assign(a)
+	}
+	m.emit(Call{Argv: words, Reads: r.reads, Writes: r.writes})
+}
+
+func (m *machine) binary(c *syntax.BinaryCmd, in *stream) string {
+	switch c.Op {
+	case syntax.AndStmt:
+		vars := maps.Clone(m.vars)
+		out := m.stmt(c.X, in)
+		first := maps.Clone(m.vars)
+		out += m.stmt(c.Y, in)
+		if left := m.left; !left {
+			// The right side may not have run: what it set is in doubt, where
+			// it goes is not, since the rest of the line is written for success.
+			cwd := m.cwd
+			m.merge(first, cwd)
+		} else {
+			m.vars = vars
+		}
+		return out
+	case syntax.OrStmt:
+		vars, cwd := maps.Clone(m.vars), m.cwd
+		out := m.stmt(c.X, in)
+		after, there := m.vars, m.cwd
+		m.vars, m.cwd = vars, cwd
+		alt := m.stmt(c.Y, in)
+		if m.left {
+			m.vars, m.cwd, m.left = after, there, false
+		} else {
+			m.merge(after, there)
+		}
+		if out != "" && alt != "" && out != alt {
+			return Unknown
+		}
+		return out + alt
+	default:
+		next := m.next
+		a := m.sub()
+		a.back, a.next = true, heads(c.Y)
+		out := a.stmt(c.X, in)
+		b := m.sub()
+		b.back, b.next = true, next
+		return b.stmt(c.Y, &stream{text: out, piped: true})
+	}
+}
+
+// heads returns the literal words of the first command of a pipeline.
+func heads(s *syntax.Stmt) []string {
+	for {
+		b, ok := s.Cmd.(*syntax.BinaryCmd)
+		if !ok {
+			break
+		}
+		s = b.X
+	}
+	var words []string
+	if call, ok := s.Cmd.(*syntax.CallExpr); ok {
+		for _, w := range call.Args {
+			lit := ""
+			for _, part := range w.Parts {
+				switch p := part.(type) {
+				case *syntax.Lit:
+					lit += p.Value
+				case *syntax.SglQuoted:
+					lit += p.Value
+				case *syntax.DblQuoted:
+					for _, q := range p.Parts {
+						if l, ok := q.(*syntax.Lit); ok {
+							lit += l.Value
+						} else {
+							lit += Unknown
+						}
+					}
+				default:
+					lit += Unknown
+				}
+			}
+			words = append(words, lit)
+		}
+	}
+	return words
+}
+
+// branches walks alternatives from one state and joins their ends.
+func (m *machine) branches(arms [][]*syntax.Stmt, maybeNone bool, in *stream) string {
+	vars, cwd := m.vars, m.cwd
+	type end struct {
+		vars map[string]value
+		cwd  string
+	}
+	var ends []end
+	var outs []string
+	if maybeNone {
+		ends = append(ends, end{vars, cwd})
+	}
+	for _, arm := range arms {
+		m.vars, m.cwd, m.left = maps.Clone(vars), cwd, false
+		outs = append(outs, m.stmts(arm, in))
+		if !m.left {
+			ends = append(ends, end{m.vars, m.cwd})
+		}
+	}
+	m.left = len(ends) == 0
+	m.vars, m.cwd = maps.Clone(vars), cwd
+	for i, e := range ends {
+		if i == 0 {
+			m.vars, m.cwd = maps.Clone(e.vars), e.cwd
+			continue
+		}
+		m.merge(e.vars, e.cwd)
+	}
+	if len(outs) == 1 && !maybeNone {
+		return outs[0]
+	}
+	if strings.Join(outs, "") == "" {
+		return ""
+	}
+	return Unknown
+}
+
+func (m *machine) ifClause(c *syntax.IfClause, in *stream) string {
+	out := ""
+	var arms [][]*syntax.Stmt
+	none := true
+	for ; c != nil; c = c.Else {
+		if len(c.Cond) == 0 {
+			none = false
+		}
+		out += m.stmts(c.Cond, in)
+		arms = append(arms, c.Then)
+	}
+	return clip(out + m.branches(arms, none, in))
+}
+
+// while walks the body as it first runs, and once more for all later rounds,
+// in which whatever the first changed is unknown. A loop that reads known
+// text is walked line by line instead.
+func (m *machine) while(c *syntax.WhileClause, in *stream) string {
+	if forever(c) && spawns(c.Do) {
+		m.problem(ForkBomb, "an endless loop starts background processes")
+	}
+	if in.piped && known(in.text) && reads(c.Cond) {
+		var out strings.Builder
+		for in.text != "" && m.live() && m.round() {
+			m.stmts(c.Cond, in)
+			out.WriteString(m.stmts(c.Do, in))
+		}
+		return clip(out.String())
+	}
+	out := m.widen(func() string { return m.stmts(c.Cond, in) + m.stmts(c.Do, in) })
+	m.left = false
+	return out
+}
+
+func (m *machine) round() bool {
+	m.rounds++
+	if m.rounds > maxRounds {
+		m.halt(TooLong, "loops run over 1,000 rounds")
+	}
+	return !m.halted
+}
+
+func (m *machine) widen(body func() string) string {
+	if !m.round() {
+		return Unknown
+	}
+	vars, cwd := maps.Clone(m.vars), m.cwd
+	out := body()
+	changed := m.cwd != cwd
+	for name, v := range m.vars {
+		if w, ok := vars[name]; !ok || !v.equal(w) {
+			changed = true
+		}
+	}
+	if changed && m.live() {
+		m.merge(vars, cwd)
+		body()
+		m.merge(vars, cwd)
+	}
+	if out == "" {
+		return ""
+	}
+	return Unknown
+}
+
+// reads reports whether a loop's condition is the read builtin.
+func reads(cond []*syntax.Stmt) bool {
+	if len(cond) == 0 {
+		return false
+	}
+	words := heads(cond[len(cond)-1])
+	return len(words) > 0 && words[0] == "read"
+}
+
+func forever(c *syntax.WhileClause) bool {
+	if len(c.Cond) != 1 {
+		return false
+	}
+	words := heads(c.Cond[0])
+	if len(words) != 1 {
+		return false
+	}
+	return c.Until == (words[0] == "false") && slices.Contains([]string{"true", ":", "1", "false"}, words[0])
+}
+
+// spawns reports whether statements start a background process and neither
+// wait, pause nor end.
+func spawns(list []*syntax.Stmt) bool {
+	back, pause := false, false
+	for _, s := range list {
+		syntax.Walk(s, func(n syntax.Node) bool {
+			switch n := n.(type) {
+			case *syntax.Stmt:
+				back = back || n.Background
+			case *syntax.CallExpr:
+				if words := heads(&syntax.Stmt{Cmd: n}); len(words) > 0 {
+					pause = pause || slices.Contains([]string{"wait", "sleep", "break", "exit", "return", "read"}, words[0])
+				}
+			}
+			return true
+		})
+	}
+	return back && !pause
+}
+
+func (m *machine) forClause(c *syntax.ForClause, in *stream) string {
+	iter, ok := c.Loop.(*syntax.WordIter)
+	if !ok {
+		loop := c.Loop.(*syntax.CStyleLoop) //nolint:forcetypeassert // the library has two kinds of loop
+		m.visit(loop)
+		if loop.Cond == nil && spawns(c.Do) {
+			m.problem(ForkBomb, "an endless loop starts background processes")
+		}
+		syntax.Walk(loop, func(n syntax.Node) bool {
+			if w, ok := n.(*syntax.Word); ok && w.Lit() != "" {
+				m.vars[w.Lit()] = value{str: Unknown}
+			}
+			return true
+		})
+		return m.widen(func() string { return m.stmts(c.Do, in) })
+	}
+	var items []string
+	if iter.InPos.IsValid() {
+		for _, w := range iter.Items {
+			items = append(items, m.fields(w)...)
+		}
+	} else if m.params != nil {
+		items = m.params
+	} else {
+		items = []string{Unknown}
+	}
+	var out strings.Builder
+	if len(items) > 200 {
+		// Enough to see every kind of item a script writes out; numbers go on as one unknown.
+		items = append(items[:200:200], Unknown)
+	}
+	for _, item := range items {
+		if !m.round() || !m.live() {
+			return Unknown
+		}
+		m.setVar(iter.Name.Value, item)
+		out.WriteString(m.stmts(c.Do, in))
+	}
+	m.left = false
+	return clip(out.String())
+}
+
+func (m *machine) simple(c *syntax.CallExpr, r redirs, in *stream) string {
+	if len(c.Args) == 0 {
+		for _, a := range c.Assigns {
+			m.assign(a)
+		}
+		if len(r.reads)+len(r.writes) > 0 {
+			m.emit(Call{Reads: r.reads, Writes: r.writes})
+		}
+		return ""
+	}
+	var argv []string
+	for _, w := range c.Args {
+		argv = append(argv, m.fields(w)...)
+	}
+	m.disclose(c, argv)
+	if len(c.Assigns) > 0 {
+		saved := maps.Clone(m.vars)
+		defer func() { m.vars = saved }()
+		for _, a := range c.Assigns {
+			m.assign(a)
+		}
+	}
+	if len(argv) == 0 {
+		return ""
+	}
+	return m.invoke(argv, r, in)
+}
+
+// disclose notes the variables named like secrets that a command prints,
+// because their names are gone once the words are expanded.
+func (m *machine) disclose(c *syntax.CallExpr, argv []string) {
+	if len(argv) == 0 || argv[0] != "echo" && argv[0] != "printf" {
+		return
+	}
+	if len(m.next) > 0 && !slices.Contains([]string{"curl", "wget", "nc", "ncat", "base64", "xxd", "tee", "rev", "cat"}, m.next[0]) {
+		return
+	}
+	for _, w := range c.Args {
+		syntax.Walk(w, func(n syntax.Node) bool {
+			if p, ok := n.(*syntax.ParamExp); ok && p.Exp == nil && p.Param != nil && !p.Length {
+				if _, set := m.vars[p.Param.Value]; !set {
+					m.emit(Call{Argv: []string{"printenv", p.Param.Value}})
+				}
+			}
+			return true
+		})
+	}
+}
+
+func (m *machine) emit(c Call) {
+	c.Cwd, c.Via, c.Next, c.Remote = m.cwd, slices.Clone(m.via), m.next, m.remote
+	m.calls = append(m.calls, c)
+}
+
+// invoke notes one command with its final words and walks into what it runs.
+func (m *machine) invoke(argv []string, r redirs, in *stream) string {
+	if !m.live() || len(argv) == 0 {
+		return Unknown
+	}
+	name := filepath.Base(argv[0])
+	call := Call{Argv: argv, Reads: r.reads, Writes: r.writes, Stdin: in.text, Piped: in.piped}
+	if !known(name) {
+		m.problem(UnknownProgram, fmt.Sprintf("which program %q is, only the real run knows", strings.ReplaceAll(argv[0], Unknown, "…")))
+		m.emit(call)
+		return Unknown
+	}
+	if f, ok := m.funcs[argv[0]]; ok {
+		m.emit(call)
+		return m.function(argv, f, in)
+	}
+	run := programs(name)
+	call.Wrapper = run != nil && wrapper(name)
+	m.emit(call)
+	if run != nil {
+		if m.depth > maxDepth {
+			m.halt(TooDeep, "programs run programs more than six deep")
+			return Unknown
+		}
+		m.depth++
+		defer func() { m.depth-- }()
+		return run(m, argv, in)
+	}
+	// A script that the line itself wrote is read; any other is a program like all others.
+	if text, ok := m.files[m.abs(argv[0])]; ok && strings.Contains(argv[0], "/") {
+		return m.inner(argv[0], text, argv[1:], in)
+	}
+	return Unknown
+}
+
+func (m *machine) function(argv []string, f *function, in *stream) string {
+	f.called = true
+	if f.active > 0 {
+		f.selves++
+		if m.back || f.selves > 1 {
+			m.problem(ForkBomb, "the function "+argv[0]+" starts copies of itself")
+		}
+		return Unknown
+	}
+	f.active++
+	params := m.params
+	m.params = append([]string{}, argv[1:]...)
+	out := m.stmt(f.body, in)
+	m.params, m.left = params, false
+	f.active--
+	f.selves = 0
+	return out
+}
+
+// uncalled walks the functions that the line declares for later.
+func (m *machine) uncalled() {
+	for _, name := range slices.Sorted(maps.Keys(m.funcs)) {
+		if f := m.funcs[name]; !f.called && m.live() {
+			s := m.sub()
+			s.params = nil
+			s.via = append(slices.Clone(m.via), name+"()")
+			f.called, f.active = true, 1
+			s.stmt(f.body, &stream{text: Unknown, piped: true})
+			f.active = 0
+		}
+	}
+}

@@ -1,0 +1,500 @@
+package shell
+
+import (
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+)
+
+// program walks into what a program runs and returns what it prints.
+type program func(m *machine, argv []string, in *stream) string
+
+// programs returns what is known of a program beyond its words; nil if nothing.
+func programs(name string) program {
+	if _, ok := prefixes(name); ok {
+		return runPrefix
+	}
+	if strings.HasPrefix(name, "ld-linux") || strings.HasPrefix(name, "ld-musl") || name == "ld.so" {
+		return runLoader
+	}
+	switch name {
+	case "sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "rbash", "csh", "tcsh":
+		return runShell
+	case "eval":
+		return runEval
+	case "source", ".":
+		return runSource
+	case "xargs", "parallel":
+		return runXargs
+	case "find", "gfind", "fd":
+		return runFind
+	case "watch", "ssh", "autossh", "su", "at", "batch", "trap", "alias", "tmux", "screen", "nix-shell":
+		return runJoined
+	case "docker", "podman", "nerdctl", "kubectl", "oc":
+		return runContainer
+	case "ansible", "salt", "pdsh", "pssh", "parallel-ssh":
+		return func(m *machine, argv []string, _ *stream) string {
+			for _, a := range argv {
+				if strings.Contains(a, " ") {
+					m.inner(name, a, nil, &stream{})
+				}
+			}
+			return Unknown
+		}
+	case "git":
+		return runGit
+	}
+	if kind := language(name); kind != "" {
+		return runCode
+	}
+	if stub := filters(name); stub != nil {
+		return func(m *machine, argv []string, in *stream) string { return clip(stub(m, argv, in)) }
+	}
+	if state := builtins(name); state != nil {
+		return state
+	}
+	if inert(name) {
+		return nil
+	}
+	return runOther
+}
+
+// filters are the programs whose output follows from what they are given.
+func filters(name string) program {
+	switch name {
+	case "echo":
+		return echo
+	case "printf":
+		return printf
+	case "cat":
+		return cat
+	case "tee", "sponge":
+		return tee
+	case "grep", "egrep", "fgrep", "head", "tail", "sort", "uniq", "shuf", "pv", "nl":
+		return filter
+	case "base64", "base32", "openssl", "xxd", "rev", "tr", "tac", "uudecode":
+		return decode
+	case "dirname", "basename", "realpath", "readlink":
+		return paths
+	case "mktemp":
+		return func(*machine, []string, *stream) string { return "/tmp/tmp.phantom" }
+	case "pwd":
+		return func(m *machine, _ []string, _ *stream) string { return m.cwd }
+	case "which", "type":
+		return func(_ *machine, argv []string, _ *stream) string { return which(argv[1:]) }
+	case "curl", "wget", "aria2c", "fetch", "http", "https", "xh":
+		return fetch
+	case "cp", "mv", "ln", "install":
+		return copied
+	case "pgrep", "pidof":
+		return func(_ *machine, argv []string, _ *stream) string { return Unknown + strings.Join(argv[1:], "") }
+	case "ssh-agent", "direnv", "pyenv", "rbenv", "nodenv", "starship", "zoxide", "brew", "minikube", "docker-machine", "opam", "fnm", "mise", "dircolors", "resize", "luarocks", "keychain", "thefuck", "register-python-argcomplete":
+		// Their output is made to be evaluated: it sets up the shell.
+		return func(*machine, []string, *stream) string { return "" }
+	case "true", "false", ":":
+		return func(*machine, []string, *stream) string { return "" }
+	}
+	return nil
+}
+
+func which(args []string) string {
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") {
+			return a
+		}
+	}
+	return Unknown
+}
+
+func echo(_ *machine, argv []string, _ *stream) string {
+	args, escapes, end := argv[1:], false, "\n"
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' && strings.Trim(args[0][1:], "neE") == "" {
+		if strings.Contains(args[0], "n") {
+			end = ""
+		}
+		escapes = strings.Contains(args[0], "e")
+		args = args[1:]
+	}
+	text := strings.Join(args, " ")
+	if escapes {
+		out, _, err := expand.Format(nil, strings.ReplaceAll(text, "%", "%%"), nil)
+		if err != nil {
+			return Unknown
+		}
+		text = out
+	}
+	return text + end
+}
+
+func printf(m *machine, argv []string, _ *stream) string {
+	args := argv[1:]
+	name := ""
+	if len(args) > 1 && args[0] == "-v" {
+		name, args = args[1], args[2:]
+	}
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return ""
+	}
+	out := formatted(args[0], args[1:])
+	if name != "" {
+		m.setVar(name, out)
+		return ""
+	}
+	return out
+}
+
+func formatted(format string, args []string) string {
+	digits := 0
+	for _, c := range format {
+		// A width of five digits would be padding that nobody wants to see.
+		if digits++; c < '0' || c > '9' {
+			digits = 0
+		}
+		if digits > 4 || c == '*' {
+			return Unknown
+		}
+	}
+	format = strings.ReplaceAll(format, "%b", "%s")
+	var out strings.Builder
+	for {
+		s, n, err := expand.Format(nil, format, args)
+		if err != nil {
+			return Unknown
+		}
+		out.WriteString(s)
+		if n == 0 || n >= len(args) || out.Len() > maxText {
+			return out.String()
+		}
+		args = args[n:]
+	}
+}
+
+func cat(m *machine, argv []string, in *stream) string {
+	files := ParseOptions(argv[1:], "", nil, false).Operands
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	var out strings.Builder
+	for _, f := range files {
+		if f == "-" || f == "/dev/stdin" {
+			if in.piped {
+				out.WriteString(in.text)
+			} else {
+				out.WriteString(Unknown)
+			}
+			continue
+		}
+		out.WriteString(m.content(f))
+	}
+	return out.String()
+}
+
+func tee(m *machine, argv []string, in *stream) string {
+	o := ParseOptions(argv[1:], "", nil, false)
+	for _, f := range o.Operands {
+		m.save(f, in.text, o.Has("a", "append"))
+	}
+	return in.text
+}
+
+// filter passes its input on: the lines that remain are among those that came in.
+func filter(m *machine, argv []string, in *stream) string {
+	o := ParseOptions(argv[1:], "ABCmefnckt", []string{"regexp", "file", "lines", "key"}, false)
+	name := filepath.Base(argv[0])
+	if strings.HasSuffix(name, "grep") && o.Has("o", "only-matching", "c", "count", "l", "L", "q") || o.Has("c") && name != "sort" || name == "nl" {
+		return Unknown
+	}
+	files := o.Operands
+	if strings.HasSuffix(name, "grep") && !o.Has("e", "f") && len(files) > 0 {
+		files = files[1:]
+	}
+	if len(files) == 0 && in.piped {
+		return in.text
+	}
+	return cat(m, append([]string{"cat"}, files...), in)
+}
+
+// decode is the programs that turn a text into another one.
+func decode(m *machine, argv []string, in *stream) string {
+	name := filepath.Base(argv[0])
+	o := ParseOptions(argv[1:], "wcslgo", []string{"wrap"}, false)
+	text := in.text
+	if files := o.Operands; name != "tr" && name != "openssl" && len(files) > 0 {
+		text = cat(m, append([]string{"cat"}, files...), in)
+	}
+	if !known(text) {
+		return Unknown
+	}
+	var out []byte
+	var err error
+	switch name {
+	case "base64", "openssl":
+		if name == "openssl" && !slices.Contains(argv, "base64") && !slices.Contains(argv, "-base64") && !slices.Contains(argv, "-a") {
+			return Unknown
+		}
+		if !o.Has("d", "D", "decode") && !slices.Contains(argv, "-d") {
+			return base64.StdEncoding.EncodeToString([]byte(text)) + "\n"
+		}
+		out, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	case "base32":
+		if !o.Has("d", "decode") {
+			return Unknown
+		}
+		out, err = base32.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	case "xxd":
+		if !o.Has("r") || !o.Has("p") {
+			return Unknown
+		}
+		out, err = hex.DecodeString(strings.Join(strings.Fields(text), ""))
+	case "rev":
+		var lines []string
+		for line := range strings.SplitSeq(text, "\n") {
+			r := []rune(line)
+			slices.Reverse(r)
+			lines = append(lines, string(r))
+		}
+		return strings.Join(lines, "\n")
+	case "tac":
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		slices.Reverse(lines)
+		return strings.Join(lines, "\n") + "\n"
+	case "tr":
+		return translate(text, o)
+	default:
+		return Unknown
+	}
+	if err != nil {
+		return Unknown
+	}
+	return string(out)
+}
+
+func translate(text string, o Options) string {
+	if len(o.Operands) == 0 {
+		return Unknown
+	}
+	from := set(o.Operands[0])
+	if from == nil || o.Has("C", "complement") {
+		return Unknown
+	}
+	if o.Has("d", "delete") {
+		return strings.Map(func(r rune) rune {
+			if slices.Contains(from, r) {
+				return -1
+			}
+			return r
+		}, text)
+	}
+	if len(o.Operands) < 2 {
+		return text
+	}
+	to := set(o.Operands[1])
+	if len(to) == 0 {
+		return Unknown
+	}
+	return strings.Map(func(r rune) rune {
+		if i := slices.Index(from, r); i >= 0 {
+			return to[min(i, len(to)-1)]
+		}
+		return r
+	}, text)
+}
+
+// set reads a set of tr: characters, ranges, the usual escapes and classes.
+func set(s string) []rune {
+	for class, span := range map[string]string{"[:upper:]": "A-Z", "[:lower:]": "a-z", "[:digit:]": "0-9", "[:space:]": " \t\n", "[:alpha:]": "A-Za-z", `\n`: "\n", `\t`: "\t", `\\`: `\`} {
+		s = strings.ReplaceAll(s, class, span)
+	}
+	if strings.Contains(s, "[:") || strings.Contains(s, `\`) {
+		return nil
+	}
+	in := []rune(s)
+	var out []rune
+	for i := 0; i < len(in); i++ {
+		if i+2 < len(in) && in[i+1] == '-' && in[i+2] >= in[i] && in[i+2]-in[i] < 256 {
+			for r := in[i]; r <= in[i+2]; r++ {
+				out = append(out, r)
+			}
+			i += 2
+			continue
+		}
+		out = append(out, in[i])
+	}
+	return out
+}
+
+func paths(m *machine, argv []string, _ *stream) string {
+	o := ParseOptions(argv[1:], "s", []string{"suffix"}, false)
+	if len(o.Operands) == 0 {
+		return Unknown
+	}
+	p := o.Operands[0]
+	if !known(p) {
+		return Unknown
+	}
+	switch filepath.Base(argv[0]) {
+	case "dirname":
+		return filepath.Dir(p)
+	case "basename":
+		if len(o.Operands) > 1 {
+			return strings.TrimSuffix(filepath.Base(p), o.Operands[1])
+		}
+		return filepath.Base(p)
+	}
+	return m.abs(p)
+}
+
+// fetch marks the files that a download makes: their text is unknown.
+func fetch(m *machine, argv []string, _ *stream) string {
+	name := filepath.Base(argv[0])
+	short, long := "AbcCdDeEFhHKmoPQrtTuUwxXYyz", []string{"output", "header", "data", "request", "user", "user-agent"}
+	if name == "wget" {
+		short, long = "oaetOTwQPUlARDIX", []string{"output-document", "output-file", "directory-prefix", "header", "post-data", "user-agent"}
+	}
+	o := ParseOptions(argv[1:], short, long, false)
+	out, named := o.Value("o", "output")
+	if name == "wget" {
+		out, named = o.Value("O", "output-document")
+		if !named {
+			for _, u := range o.Operands {
+				m.save(filepath.Base(u), Unknown, false)
+			}
+			return ""
+		}
+	}
+	if named && out != "-" && out != "" {
+		m.save(out, Unknown, false)
+		return ""
+	}
+	if name == "curl" && o.Has("O", "remote-name") {
+		for _, u := range o.Operands {
+			m.save(filepath.Base(u), Unknown, false)
+		}
+		return ""
+	}
+	return Unknown
+}
+
+// copied follows the texts that the line wrote to their new names.
+func copied(m *machine, argv []string, _ *stream) string {
+	files := ParseOptions(argv[1:], "tSmog", nil, false).Operands
+	if len(files) < 2 {
+		return ""
+	}
+	to := files[len(files)-1]
+	for _, f := range files[:len(files)-1] {
+		if text, ok := m.files[m.abs(f)]; ok {
+			m.save(to, text, false)
+			m.save(filepath.Join(to, filepath.Base(f)), text, false)
+		}
+	}
+	return ""
+}
+
+// builtins are the commands that change the shell's own state.
+func builtins(name string) program {
+	switch name {
+	case "cd", "pushd", "popd":
+		return changeDir
+	case "set", "shift":
+		return positional
+	case "read", "mapfile", "readarray":
+		return read
+	case "unset":
+		return func(m *machine, argv []string, _ *stream) string {
+			for _, a := range argv[1:] {
+				delete(m.vars, a)
+			}
+			return ""
+		}
+	case "exit", "return", "break", "continue":
+		return func(m *machine, _ []string, _ *stream) string {
+			m.left = true
+			return ""
+		}
+	}
+	return nil
+}
+
+func changeDir(m *machine, argv []string, _ *stream) string {
+	dirs := ParseOptions(argv[1:], "", nil, true).Operands
+	switch {
+	case filepath.Base(argv[0]) == "popd":
+		m.cwd = Unknown
+	case len(dirs) == 0 && argv[0] == "cd":
+		m.cwd = m.home.Dir
+	case len(dirs) == 0 || dirs[0] == "-" || strings.HasPrefix(dirs[0], "+"):
+		m.cwd = Unknown
+	default:
+		m.cwd = m.abs(dirs[0])
+		m.vars["PWD"] = value{str: m.cwd}
+	}
+	return ""
+}
+
+func positional(m *machine, argv []string, _ *stream) string {
+	args := argv[1:]
+	if argv[0] == "shift" {
+		if len(m.params) > 0 {
+			m.params = m.params[1:]
+		}
+		return ""
+	}
+	if len(args) == 0 {
+		return Unknown
+	}
+	if i := slices.Index(args, "--"); i >= 0 {
+		m.params = append([]string{}, args[i+1:]...)
+	} else if !strings.HasPrefix(args[0], "-") && !strings.HasPrefix(args[0], "+") {
+		m.params = append([]string{}, args...)
+	}
+	return ""
+}
+
+// read takes a line of the input into variables.
+func read(m *machine, argv []string, in *stream) string {
+	o := ParseOptions(argv[1:], "adinNptuOsCc", nil, false)
+	names := o.Operands
+	if argv[0] != "read" {
+		for _, n := range names {
+			m.vars[n] = value{arr: true, list: []string{Unknown}}
+			if known(in.text) && in.piped {
+				m.vars[n] = value{arr: true, list: strings.Fields(in.text)}
+			}
+		}
+		return ""
+	}
+	if a, ok := o.Value("a"); ok {
+		m.vars[a] = value{arr: true, list: []string{Unknown}}
+	}
+	if len(names) == 0 {
+		names = []string{"REPLY"}
+	}
+	line := Unknown
+	if in.piped && known(in.text) {
+		line, in.text, _ = strings.Cut(in.text, "\n")
+	}
+	fields := []string{line}
+	if known(line) {
+		fields = expand.ReadFields(&expand.Config{Env: environ{m: m}}, line, len(names), true)
+	}
+	for i, n := range names {
+		switch {
+		case !known(line):
+			m.setVar(n, Unknown)
+		case i < len(fields):
+			m.setVar(n, fields[i])
+		default:
+			m.setVar(n, "")
+		}
+	}
+	return ""
+}

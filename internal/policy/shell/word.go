@@ -1,0 +1,335 @@
+package shell
+
+import (
+	"io"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// value is a variable: a string, or the elements of an array.
+type value struct {
+	str  string
+	list []string
+	arr  bool
+}
+
+func (v value) equal(w value) bool {
+	return v.arr == w.arr && v.str == w.str && strings.Join(v.list, "\x00") == strings.Join(w.list, "\x00") && len(v.list) == len(w.list)
+}
+
+func (v value) known() bool { return known(v.str) && known(strings.Join(v.list, "")) }
+
+func (v value) size() int { return len(v.str) + len(strings.Join(v.list, "")) }
+
+// environ shows the machine's variables to the expander. The environment of
+// the real run is not read: a name that the line did not set is unknown.
+type environ struct {
+	m *machine
+	// defaulted names are asked for with a default: a name that nothing set
+	// takes that default, which is what a clean environment would give.
+	defaulted map[string]bool
+}
+
+func (e environ) Get(name string) expand.Variable {
+	str := func(s string) expand.Variable {
+		return expand.Variable{Set: true, Kind: expand.String, Str: s}
+	}
+	if user, ok := strings.CutPrefix(name, "HOME "); ok {
+		// Answered here, or the library would look the user up in the system.
+		if user == "root" {
+			return str("/root")
+		}
+		return str(filepath.Join(filepath.Dir(e.m.home.User), user))
+	}
+	v, ok := e.m.lookup(name)
+	switch {
+	case !ok && e.defaulted[name]:
+		return expand.Variable{}
+	case !ok:
+		return str(Unknown)
+	}
+	e.m.served += v.size()
+	if e.m.served > maxServed {
+		return str(Unknown)
+	}
+	if v.arr {
+		return expand.Variable{Set: true, Kind: expand.Indexed, List: v.list}
+	}
+	return str(v.str)
+}
+
+func (e environ) Each(func(string, expand.Variable) bool) {}
+
+func (e environ) Set(name string, v expand.Variable) error {
+	e.m.vars[name] = value{str: v.Str, list: v.List, arr: v.Kind == expand.Indexed}
+	return nil
+}
+
+// lookup finds a variable or a special parameter.
+func (m *machine) lookup(name string) (value, bool) {
+	if v, ok := m.vars[name]; ok {
+		return v, true
+	}
+	switch name {
+	case "HOME":
+		return value{str: m.home.Dir}, true
+	case "PWD":
+		return value{str: m.cwd}, true
+	case "IFS":
+		return value{str: " \t\n"}, true
+	case "0":
+		return value{str: "bash"}, true
+	case "BASH", "SHELL":
+		return value{str: "/bin/bash"}, true
+	case "@", "*":
+		if m.params == nil {
+			return value{arr: true, list: []string{Unknown}}, true
+		}
+		return value{arr: true, list: m.params}, true
+	case "#":
+		if m.params != nil {
+			return value{str: strconv.Itoa(len(m.params))}, true
+		}
+	}
+	if n, err := strconv.Atoi(name); err == nil && m.params != nil {
+		if n >= 1 && n <= len(m.params) {
+			return value{str: m.params[n-1]}, true
+		}
+		return value{}, true
+	}
+	return value{}, false
+}
+
+func (m *machine) setVar(name, s string) {
+	m.vars[name] = value{str: clip(s)}
+}
+
+// config returns an expander for a word, whose default forms it looks up first.
+func (m *machine) config(word *syntax.Word) *expand.Config {
+	env := environ{m: m, defaulted: map[string]bool{}}
+	syntax.Walk(word, func(n syntax.Node) bool {
+		if p, ok := n.(*syntax.ParamExp); ok && p.Exp != nil && p.Param != nil {
+			switch p.Exp.Op {
+			case syntax.DefaultUnset, syntax.DefaultUnsetOrNull, syntax.AssignUnset, syntax.AssignUnsetOrNull:
+				env.defaulted[p.Param.Value] = true
+			}
+		}
+		return true
+	})
+	return &expand.Config{
+		Env: env,
+		CmdSubst: func(w io.Writer, c *syntax.CmdSubst) error {
+			out := m.sub().stmts(c.Stmts, &stream{})
+			_, err := io.WriteString(w, strings.ReplaceAll(out, "\x00", ""))
+			return err
+		},
+		ProcSubst: m.procSubst,
+	}
+}
+
+// procSubst gives a process substitution a path of its own and remembers what
+// would be read from it. The library would make a FIFO.
+func (m *machine) procSubst(p *syntax.ProcSubst) (string, error) {
+	m.fd++
+	path := "/dev/fd/" + strconv.Itoa(100+m.fd)
+	if p.Op == syntax.CmdOut {
+		m.sub().stmts(p.Stmts, &stream{text: Unknown, piped: true})
+		return path, nil
+	}
+	m.files[path] = m.sub().stmts(p.Stmts, &stream{})
+	return path, nil
+}
+
+// opaque reports whether the expander would compute with an unknown value in
+// word, which would make a wrong known one of it.
+func (m *machine) opaque(word *syntax.Word) bool {
+	found := false
+	unknown := func(name string, limit int) bool {
+		v, ok := m.lookup(name)
+		return !ok || !v.known() || v.size() > limit
+	}
+	syntax.Walk(word, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.ParamExp:
+			if n.Param == nil {
+				found = true
+				return false
+			}
+			switch {
+			case n.Repl != nil:
+				// A replacement can square its size.
+				found = found || unknown(n.Param.Value, 1024)
+			case n.Excl, n.Length, n.Slice != nil, n.Index != nil && !allElements(n.Index):
+				found = found || unknown(n.Param.Value, maxText)
+			case n.Exp != nil && n.Exp.Op >= syntax.RemSmallSuffix:
+				found = found || unknown(n.Param.Value, maxText)
+			}
+		case *syntax.ArithmExp:
+			syntax.Walk(n.X, func(x syntax.Node) bool {
+				switch x := x.(type) {
+				case *syntax.CmdSubst:
+					found = true
+				case *syntax.ParamExp:
+					found = found || x.Param == nil || unknown(x.Param.Value, 64)
+				case *syntax.Word:
+					if l := x.Lit(); l != "" && (l[0] > '9' || l[0] == '_') {
+						found = found || unknown(l, 64)
+					}
+				}
+				return !found
+			})
+		case *syntax.CmdSubst, *syntax.ProcSubst:
+			return false
+		}
+		return !found
+	})
+	return found
+}
+
+func allElements(x syntax.ArithmExpr) bool {
+	w, ok := x.(*syntax.Word)
+	return ok && (w.Lit() == "@" || w.Lit() == "*")
+}
+
+// fields expands a word as an argument. A word that the expander refuses is unknown.
+func (m *machine) fields(word *syntax.Word) []string {
+	if !m.live() {
+		return []string{Unknown}
+	}
+	if lit := word.Lit(); lit != "" && !strings.ContainsAny(lit, `\~{*?[`) {
+		return []string{lit}
+	}
+	if m.opaque(word) {
+		m.visit(word)
+		return []string{Unknown}
+	}
+	var out []string
+	for f, err := range expand.FieldsSeq(m.config(word), word) {
+		if err != nil || len(out) >= maxRounds {
+			return append(out, Unknown)
+		}
+		out = append(out, clip(f))
+	}
+	return out
+}
+
+// literal expands a word as the value of an assignment or a redirection.
+func (m *machine) literal(word *syntax.Word) string {
+	if word == nil {
+		return ""
+	}
+	if m.opaque(word) || !m.live() {
+		m.visit(word)
+		return Unknown
+	}
+	s, err := expand.Literal(m.config(word), word)
+	if err != nil {
+		return Unknown
+	}
+	return clip(s)
+}
+
+// document expands the body of a here-document.
+func (m *machine) document(word *syntax.Word) string {
+	if word == nil {
+		return ""
+	}
+	if m.opaque(word) {
+		m.visit(word)
+		return Unknown
+	}
+	s, err := expand.Document(m.config(word), word)
+	if err != nil {
+		return Unknown
+	}
+	return clip(s)
+}
+
+// visit walks the substitutions inside a node that is not expanded.
+func (m *machine) visit(n syntax.Node) {
+	syntax.Walk(n, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CmdSubst:
+			m.sub().stmts(n.Stmts, &stream{})
+			return false
+		case *syntax.ProcSubst:
+			m.sub().stmts(n.Stmts, &stream{text: Unknown, piped: true})
+			return false
+		}
+		return m.live()
+	})
+}
+
+// assign carries one assignment out.
+func (m *machine) assign(a *syntax.Assign) {
+	if a.Name == nil {
+		if a.Value != nil {
+			m.fields(a.Value)
+		}
+		return
+	}
+	name := a.Name.Value
+	old := m.vars[name]
+	switch {
+	case a.Array != nil:
+		v := value{arr: true}
+		if a.Append {
+			v.list = append(v.list, old.list...)
+		}
+		for _, e := range a.Array.Elems {
+			if e.Value != nil {
+				v.list = append(v.list, m.fields(e.Value)...)
+			}
+		}
+		if len(v.list) > maxRounds || v.size() > maxText {
+			v = value{str: Unknown}
+		}
+		m.vars[name] = v
+	case a.Index != nil:
+		// Which element is meant may be computed: the array keeps all it may hold.
+		m.vars[name] = value{arr: true, list: append(append([]string{}, old.list...), m.literal(a.Value))}
+	case a.Naked:
+		if _, ok := m.vars[name]; !ok {
+			return
+		}
+	case a.Append && old.arr:
+		m.vars[name] = value{arr: true, list: append(append([]string{}, old.list...), m.literal(a.Value))}
+	case a.Append:
+		v, ok := m.lookup(name)
+		if !ok {
+			v.str = ""
+		}
+		m.setVar(name, v.str+m.literal(a.Value))
+	default:
+		m.setVar(name, m.literal(a.Value))
+	}
+}
+
+// merge makes of two ends of a branch one state: what differs is unknown.
+func (m *machine) merge(vars map[string]value, cwd string) {
+	for name := range vars {
+		if _, ok := m.vars[name]; !ok {
+			m.vars[name] = value{str: Unknown}
+		}
+	}
+	for name, v := range m.vars {
+		if w, ok := vars[name]; !ok || !v.equal(w) {
+			m.vars[name] = value{str: Unknown}
+		}
+	}
+	if m.cwd != cwd {
+		m.cwd = Unknown
+	}
+}
+
+func (m *machine) sub() *machine {
+	s := *m
+	s.vars = maps.Clone(m.vars)
+	s.left = false
+	return &s
+}
