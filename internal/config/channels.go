@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"phantom/internal/config/strict"
 	"phantom/internal/secret"
 )
 
@@ -66,9 +67,9 @@ type Sender struct {
 const minWebhookSecret = 24
 
 // channelsFile reads channels.yaml, each block on its own.
-func (l *loader) channelsFile(root node) {
+func (l *loader) channelsFile(root strict.Node) {
 	c := &l.config.Channels
-	root.fields(
+	root.Fields(
 		block(l, "slack", &c.Slack, readSlack),
 		block(l, "telegram", &c.Telegram, readTelegram),
 		block(l, "email", &c.Email, readEmail),
@@ -78,134 +79,128 @@ func (l *loader) channelsFile(root node) {
 
 // block reads one channel's block: whatever is wrong in it disables that
 // channel and nothing else.
-func block[T any](l *loader, key string, to *T, read func(*loader, node, *T)) field {
-	return field{key, func(n node) {
-		alone := *n.file
-		alone.problems = nil
-		n.file = &alone
+func block[T any](l *loader, key string, to *T, read func(*loader, strict.Node, *T)) strict.Field {
+	return strict.Block(key, func(n strict.Node) {
+		n = n.Apart()
 		var value T
 		read(l, n, &value)
-		if len(alone.problems) > 0 {
-			l.config.Disabled = append(l.config.Disabled, Disabled{key, strings.Join(alone.problems, "\n")})
+		if problems := n.Problems(); len(problems) > 0 {
+			l.config.Disabled = append(l.config.Disabled, Disabled{key, strings.Join(problems, "\n")})
 			return
 		}
-		if !alone.off {
+		if !n.Off() {
 			*to = value
 		}
-	}}
+	})
 }
 
 // enabled must be the first field of a block: what a block that is off lacks
 // is no fault.
-func enabled(n node, to *bool) field {
-	n.file.off = true
-	s := flag("enabled", to)
-	take := s.take
-	s.take = func(text string) {
-		take(text)
-		n.file.off = !*to
-	}
-	return s.field()
+func enabled(n strict.Node, to *bool) strict.Field {
+	n.SwitchOff(true)
+	return strict.Flag("enabled", to).Then(func() { n.SwitchOff(!*to) }).Field()
 }
 
 // needsOwner refuses a channel that would answer nobody or everybody.
-func (l *loader) needsOwner(n node, channel string, anyone bool) {
-	if n.file.off || anyone || l.config.Owner[channel] != "" {
+func (l *loader) needsOwner(n strict.Node, channel string, anyone bool) {
+	if n.Off() || anyone || l.config.Owner[channel] != "" {
 		return
 	}
-	n.problem("%s has no owner: write `owner: {%s: …}` into config/phantom.yaml", channel, channel)
+	n.Problem("nobody owns this channel: write `owner: {%s: …}` into config/phantom.yaml", channel)
 }
 
-func prefixed(prefix, want string) rule {
-	return rule{want, func(s string) bool { return len(s) > len(prefix) && strings.HasPrefix(s, prefix) }}
+func prefixed(prefix, want string) strict.Rule {
+	return strict.Want(want, func(s string) bool { return len(s) > len(prefix) && strings.HasPrefix(s, prefix) })
 }
 
-func (n node) require(ok bool, key string) {
-	if !ok && !n.file.off && len(n.file.problems) == 0 {
-		n.problem("%s is missing", key)
+// needs records a key that a block cannot do without, unless something else is
+// wrong already or the block is off.
+func needs(n strict.Node, ok bool, key string) {
+	if !ok && !n.Off() && len(n.Problems()) == 0 {
+		n.Problem("%s is missing", key)
 	}
 }
 
-func readSlack(l *loader, n node, s *Slack) {
-	n.fields(
+func readSlack(l *loader, n strict.Node, s *Slack) {
+	n.Fields(
 		enabled(n, &s.Enabled),
-		hidden("bot_token", "SLACK_BOT_TOKEN", &s.BotToken, prefixed("xoxb-", "a Slack bot token, which begins with xoxb-")),
-		hidden("app_token", "SLACK_APP_TOKEN", &s.AppToken, prefixed("xapp-", "a Slack app token, which begins with xapp-")),
-		text("default_channel_id", &s.DefaultChannel, prefixed("", "the id of a channel").orNothing()).from("SLACK_CHANNEL_ID").field(),
-		flag("allow_anyone", &s.AllowAnyone).field(),
+		strict.Hidden("bot_token", "SLACK_BOT_TOKEN", &s.BotToken, prefixed("xoxb-", "a Slack bot token, which begins with xoxb-")),
+		strict.Hidden("app_token", "SLACK_APP_TOKEN", &s.AppToken, prefixed("xapp-", "a Slack app token, which begins with xapp-")),
+		strict.Text("default_channel_id", &s.DefaultChannel, prefixed("", "the id of a channel").OrNothing()).From("SLACK_CHANNEL_ID").Field(),
+		strict.Flag("allow_anyone", &s.AllowAnyone).Field(),
 	)
 	l.found = append(l.found, s.BotToken, s.AppToken)
-	n.require(!s.BotToken.IsZero(), "bot_token")
-	n.require(!s.AppToken.IsZero(), "app_token")
+	needs(n, !s.BotToken.IsZero(), "bot_token")
+	needs(n, !s.AppToken.IsZero(), "app_token")
 	l.needsOwner(n, "slack", s.AllowAnyone)
 }
 
-func readTelegram(l *loader, n node, t *Telegram) {
-	n.fields(
+func readTelegram(l *loader, n strict.Node, t *Telegram) {
+	n.Fields(
 		enabled(n, &t.Enabled),
-		hidden("bot_token", "TELEGRAM_BOT_TOKEN", &t.BotToken, rule{"a Telegram bot token, which reads <digits>:<text>", func(s string) bool {
+		strict.Hidden("bot_token", "TELEGRAM_BOT_TOKEN", &t.BotToken, strict.Want("a Telegram bot token, which reads <digits>:<text>", func(s string) bool {
 			id, rest, ok := strings.Cut(s, ":")
 			return ok && digits.MatchString(id) && rest != ""
-		}}),
-		flag("allow_anyone", &t.AllowAnyone).field(),
+		})),
+		strict.Flag("allow_anyone", &t.AllowAnyone).Field(),
 	)
 	l.found = append(l.found, t.BotToken)
-	n.require(!t.BotToken.IsZero(), "bot_token")
+	needs(n, !t.BotToken.IsZero(), "bot_token")
 	l.needsOwner(n, "telegram", t.AllowAnyone)
 }
 
-func readEmail(l *loader, n node, e *Email) {
+func readEmail(l *loader, n strict.Node, e *Email) {
 	e.Name, e.IMAP.Port, e.SMTP.Port = l.config.Name, 993, 587
-	server := func(key string, to *MailServer) field {
-		return field{key, func(n node) {
-			n.fields(
-				text("host", &to.Host, hostRule()).field(),
-				number("port", &to.Port, 1, maxPort).field(),
-				text("user", &to.User, sentenceRule()).field(),
-				hidden("password", "EMAIL_PASSWORD", &to.Password, sentenceRule()),
+	server := func(key string, to *MailServer) strict.Field {
+		return strict.Block(key, func(n strict.Node) {
+			n.Fields(
+				strict.Text("host", &to.Host, hostRule()).Field(),
+				strict.Number("port", &to.Port, 1, maxPort).Field(),
+				strict.Text("user", &to.User, sentenceRule()).Field(),
+				strict.Hidden("password", "EMAIL_PASSWORD", &to.Password, sentenceRule()),
 			)
 			l.found = append(l.found, to.Password)
-			n.require(to.Host != "" && to.User != "" && !to.Password.IsZero(), "one of host, user and password")
-		}}
+			needs(n, to.Host != "" && to.User != "" && !to.Password.IsZero(), "one of host, user and password")
+		})
 	}
-	n.fields(
+	n.Fields(
 		enabled(n, &e.Enabled),
-		text("address", &e.Address, emailRule()).field(),
-		text("name", &e.Name, nameRule()).field(),
+		strict.Text("address", &e.Address, emailRule()).Field(),
+		strict.Text("name", &e.Name, nameRule()).Field(),
 		server("imap", &e.IMAP),
 		server("smtp", &e.SMTP),
 	)
-	n.require(e.Address != "", "address")
+	needs(n, e.Address != "", "address")
 	l.needsOwner(n, "email", false)
 }
 
-func readWebhook(l *loader, n node, w *Webhook) {
+func readWebhook(l *loader, n strict.Node, w *Webhook) {
 	w.SyncTimeout = 25 * time.Second
 	seconds := int(w.SyncTimeout / time.Second)
-	secretRule := rule{fmt.Sprintf("a secret of at least %d bytes", minWebhookSecret), func(s string) bool { return len(s) >= minWebhookSecret }}
-	n.fields(
+	secretRule := strict.Want(fmt.Sprintf("a secret of at least %d bytes", minWebhookSecret), func(s string) bool { return len(s) >= minWebhookSecret })
+	n.Fields(
 		enabled(n, &w.Enabled),
-		number("sync_timeout_s", &seconds, 1, 300).field(),
-		field{"senders", func(n node) {
-			for _, item := range n.items() {
+		strict.Number("sync_timeout_s", &seconds, 1, 300).Field(),
+		strict.Block("senders", func(n strict.Node) {
+			for _, item := range n.Items() {
 				var s Sender
-				item.fields(
-					text("name", &s.Name, wordRule()).field(),
-					field{"secrets", func(n node) {
-						for _, i := range n.items() {
+				item.Fields(
+					strict.Text("name", &s.Name, wordRule()).Field(),
+					strict.Block("secrets", func(n strict.Node) {
+						for _, i := range n.Items() {
 							var v secret.Value
-							hidden("", "WEBHOOK_SECRET", &v, secretRule).read(i)
+							strict.Hidden("", "WEBHOOK_SECRET", &v, secretRule).Read(i)
 							s.Secrets = append(s.Secrets, v)
 						}
-					}},
-					flag("owner", &s.Owner).field(),
+					}),
+					strict.Flag("owner", &s.Owner).Field(),
 				)
 				l.found = append(l.found, s.Secrets...)
-				item.require(s.Name != "" && len(s.Secrets) > 0, "one of name and secrets")
+				needs(item, s.Name != "" && len(s.Secrets) > 0, "one of name and secrets")
 				w.Senders = append(w.Senders, s)
 			}
-		}},
+		}),
 	)
 	w.SyncTimeout = time.Duration(seconds) * time.Second
-	n.require(len(w.Senders) > 0, "senders")
+	needs(n, len(w.Senders) > 0, "senders")
 }

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"phantom/internal/config/strict"
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
 )
@@ -148,14 +149,13 @@ func Load(h Home, o Overrides) (*Config, error) {
 	}
 	local, err := readEnvFile(h.EnvFile())
 	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
+		return nil, err
 	}
 	l := &loader{
 		home:   h,
 		env:    &environ{process: processEnviron(), local: local, localName: filepath.Base(h.EnvFile())},
 		config: defaults(h),
 	}
-	l.shapes = secret.NewRedactor()
 	c := l.config
 	c.Secrets = l.env.secrets()
 
@@ -173,12 +173,8 @@ func Load(h Home, o Overrides) (*Config, error) {
 			c.Secrets = append(c.Secrets, v)
 		}
 	}
-	shown := secret.NewRedactor(c.Secrets...)
-	for i, d := range c.Disabled {
-		c.Disabled[i].Reason = shown.String(d.Reason)
-	}
 	if len(l.problems) > 0 {
-		return nil, errors.New(shown.String(strings.Join(l.problems, "\n")))
+		return nil, errors.New(strings.Join(l.problems, "\n"))
 	}
 	return c, nil
 }
@@ -198,19 +194,17 @@ func defaults(h Home) *Config {
 
 // loader reads the files of one home into one Config.
 type loader struct {
-	home     Home
-	env      *environ
-	shapes   *secret.Redactor
-	config   *Config
-	model    string         // as written or overridden; "" if nowhere
-	found    []secret.Value // secrets under names that do not look like it
-	problems []string
+	home       Home
+	env        *environ
+	config     *Config
+	modelNamed bool           // somewhere, so that Model is not the default
+	found      []secret.Value // secrets under names that do not look like it
+	problems   []string
 }
 
 // read judges one file of the config directory; one that is not there is one
 // without keys.
-func (l *loader) read(name string, judge func(node)) {
-	f := &file{name: filepath.Join("config", name), env: l.env, shapes: l.shapes}
+func (l *loader) read(name string, judge func(strict.Node)) {
 	// The directory is 0700 and the files hold no secrets, so that others could
 	// read one is no fault; that they could change what guards Phantom is.
 	raw, err := readLimited(filepath.Join(l.home.Config(), name), 0o002)
@@ -218,11 +212,11 @@ func (l *loader) read(name string, judge func(node)) {
 		l.problems = append(l.problems, err.Error())
 		return
 	}
-	root := parseFile(f, raw)
-	if len(f.problems) == 0 {
+	root := strict.Parse(filepath.Join("config", name), raw, l.env.lookup)
+	if len(root.Problems()) == 0 {
 		judge(root)
 	}
-	l.problems = append(l.problems, f.problems...)
+	l.problems = append(l.problems, root.Problems()...)
 }
 
 // overrides puts the flags over everything else.
@@ -268,7 +262,7 @@ func (l *loader) resolveProvider(offline bool) {
 		p.KeyName = ""
 		return
 	}
-	if p.Type == OpenAI && l.model == "" {
+	if p.Type == OpenAI && !l.modelNamed {
 		l.problems = append(l.problems, "config/phantom.yaml: provider.type is openai, but no model is named: write `model: …` or set PHANTOM_MODEL")
 	}
 	if hasKey {

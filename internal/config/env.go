@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"phantom/internal/config/strict"
 	"phantom/internal/secret"
 )
 
@@ -82,6 +84,38 @@ func readEnvFile(path string) (map[string]string, error) {
 	return parseEnv(filepath.Base(path), string(raw))
 }
 
+// maxFile is the size of a file, in bytes, above which it is not read.
+const maxFile = 256 << 10
+
+// readLimited reads a file that is not too large and does not have any of the
+// forbidden permission bits.
+func readLimited(path string, forbidden fs.FileMode) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: give the user that runs phantom access to it", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if mode := info.Mode(); !mode.IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	} else if mode.Perm()&forbidden != 0 {
+		err = fmt.Errorf("%s has the permissions %04o, so other users can get at it: run `chmod 600 %s`", path, mode.Perm(), path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(raw) > maxFile {
+		err = fmt.Errorf("%s is larger than %d kB", path, maxFile>>10)
+	}
+	return raw, errors.Join(err, f.Close())
+}
+
 // parseEnv reads lines of NAME=value. It is stricter than the parsers that
 // exist, which expand $ inside values and so change secrets that contain one.
 // Errors never quote a line.
@@ -98,7 +132,7 @@ func parseEnv(file, text string) (map[string]string, error) {
 			value, ok = unquote(strings.TrimSpace(value))
 		}
 		name = strings.TrimSpace(name)
-		if !ok || !variableName(name) {
+		if !ok || !strict.VariableName(name) {
 			problems = append(problems, fmt.Sprintf("%s:%d: want NAME=value, NAME='value' or NAME=\"value\" on one line", file, i+1))
 			continue
 		}
@@ -150,17 +184,6 @@ func quote(v string) (string, bool) {
 		return "'" + v + "'", true
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`, true
-}
-
-// variableName reports whether s can be the name of a variable.
-func variableName(s string) bool {
-	for i, r := range s {
-		letter := r == '_' || (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z')
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // ChildPath returns the PATH for child processes: the absolute directories of

@@ -15,6 +15,7 @@ import (
 	"text/template"
 
 	"phantom/internal/atomicfile"
+	"phantom/internal/config/strict"
 	"phantom/internal/secret"
 )
 
@@ -82,12 +83,12 @@ func Init(h Home, a Answers) (created []string, err error) {
 func (a *Answers) check() error {
 	checks := []struct {
 		what, value string
-		rule        rule
+		rule        strict.Rule
 	}{
 		{"name", a.Name, nameRule()},
 		{"role", a.Role, wordRule()},
 		{"model", a.Model, modelRule()},
-		{"public_url", a.PublicURL, urlRule().orNothing()},
+		{"public_url", a.PublicURL, urlRule().OrNothing()},
 	}
 	for _, channel := range slices.Sorted(maps.Keys(a.Owner)) {
 		if !slices.Contains([]string{"slack", "telegram", "email"}, channel) {
@@ -95,20 +96,20 @@ func (a *Answers) check() error {
 		}
 		checks = append(checks, struct {
 			what, value string
-			rule        rule
-		}{"owner." + channel, a.Owner[channel], ownerRule(channel).orNothing()})
+			rule        strict.Rule
+		}{"owner." + channel, a.Owner[channel], ownerRule(channel).OrNothing()})
 	}
 	var problems []error
 	for _, c := range checks {
-		if !c.rule.ok(c.value) {
-			problems = append(problems, fmt.Errorf("%s: found %q, want %s", c.what, clip(c.value), c.rule.want))
+		if !c.rule.OK(c.value) {
+			problems = append(problems, fmt.Errorf("%s: found %q, want %s", c.what, c.value, c.rule.Want))
 		}
 	}
 	if a.Port < 1 || a.Port > maxPort {
 		problems = append(problems, fmt.Errorf("port: found %d, want a whole number from 1 to %d", a.Port, maxPort))
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Secrets)) {
-		if _, ok := quote(a.Secrets[name].Reveal()); !ok || !variableName(name) {
+		if _, ok := quote(a.Secrets[name].Reveal()); !ok || !strict.VariableName(name) {
 			problems = append(problems, fmt.Errorf("%s: a secret must be one line under the name of a variable", name))
 		}
 	}

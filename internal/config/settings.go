@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
+
+	"phantom/internal/config/strict"
+	"phantom/internal/phantom"
 )
 
 const maxPort = 65535
@@ -27,54 +29,51 @@ var (
 	digest     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
-func shaped(shape *regexp.Regexp, want string) rule { return rule{want, shape.MatchString} }
-
-// orNothing lets an empty text pass: what a variable without a value gives.
-func (r rule) orNothing() rule {
-	return rule{r.want, func(s string) bool { return s == "" || r.ok(s) }}
+func shaped(shape *regexp.Regexp, want string) strict.Rule {
+	return strict.Want(want, shape.MatchString)
 }
 
-func nameRule() rule {
+func nameRule() strict.Rule {
 	return shaped(nameShape, "a name of up to 64 letters, digits, spaces and _ . -, that begins with a letter or digit")
 }
 
-func wordRule() rule {
+func wordRule() strict.Rule {
 	return shaped(wordShape, "a word of up to 64 small letters, digits, _ and -")
 }
 
-func modelRule() rule { return shaped(modelShape, "the id of a model") }
+func modelRule() strict.Rule { return shaped(modelShape, "the id of a model") }
 
-func sentenceRule() rule {
-	return rule{"a text that is not empty", func(s string) bool { return strings.TrimSpace(s) != "" }}
+func sentenceRule() strict.Rule {
+	return strict.Want("a text that is not empty", func(s string) bool { return strings.TrimSpace(s) != "" })
 }
 
-func variableRule() rule {
-	return rule{"the name of a variable, such as ANTHROPIC_API_KEY", variableName}
+func variableRule() strict.Rule {
+	return strict.Want("the name of a variable, such as ANTHROPIC_API_KEY", strict.VariableName)
 }
 
-func hostRule() rule {
-	return rule{"an IP address or a host name, without a port", func(s string) bool {
+func hostRule() strict.Rule {
+	return strict.Want("an IP address or a host name, without a port", func(s string) bool {
 		_, err := netip.ParseAddr(s)
 		return err == nil || hostShape.MatchString(s)
-	}}
+	})
 }
 
-func urlRule() rule {
-	return rule{"an http:// or https:// address without user, query or fragment", func(s string) bool {
+func urlRule() strict.Rule {
+	return strict.Want("an http:// or https:// address without user, query or fragment", func(s string) bool {
 		u, err := url.Parse(s)
 		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 			u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(s, " \t\n#?\"<>\\")
-	}}
+	})
 }
 
-func emailRule() rule {
-	return rule{"an email address", func(s string) bool {
+func emailRule() strict.Rule {
+	return strict.Want("an email address", func(s string) bool {
 		a, err := mail.ParseAddress(s)
 		return err == nil && a.Address == s && !strings.ContainsAny(s, "{}$#\"'`\\ ") // which YAML or ${…} would read otherwise
-	}}
+	})
 }
 
-func ownerRule(channel string) rule {
+func ownerRule(channel string) strict.Rule {
 	switch channel {
 	case "slack":
 		return shaped(slackUser, "a Slack member id, such as U0123ABCD (Slack profile, ⋮, Copy member ID)")
@@ -86,150 +85,139 @@ func ownerRule(channel string) rule {
 
 // databaseRule knows both engines; which of them this version can open is
 // said by the store.
-func databaseRule() rule {
-	return rule{"sqlite or a postgres:// URL", func(s string) bool {
+func databaseRule() strict.Rule {
+	return strict.Want("sqlite or a postgres:// URL", func(s string) bool {
 		u, err := url.Parse(s)
 		return s == "sqlite" || err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != ""
-	}}
+	})
 }
 
 // mainFile reads phantom.yaml.
-func (l *loader) mainFile(root node) {
+func (l *loader) mainFile(root strict.Node) {
 	c := l.config
-	publicURL := text("public_url", &c.PublicURL, urlRule().orNothing())
-	publicURL.take = func(s string) { c.PublicURL = strings.TrimRight(s, "/") }
-	model := text("model", &c.Model, modelRule())
-	model.take = func(s string) { c.Model, l.model = s, s }
-	root.fields(
-		text("name", &c.Name, nameRule()).from("PHANTOM_NAME").field(),
-		text("role", &c.Role, wordRule()).from("PHANTOM_ROLE").field(),
-		publicURL.from("PHANTOM_PUBLIC_URL").field(),
-		text("host", &c.Host, hostRule()).field(),
-		number("port", &c.Port, 1, maxPort).from("PORT").field(),
-		field{"owner", func(n node) {
-			n.fields(l.owner("slack", "OWNER_SLACK_USER_ID"), l.owner("telegram", "OWNER_TELEGRAM_USER_ID"), l.owner("email", "OWNER_EMAIL"))
-		}},
-		model.from("PHANTOM_MODEL").field(),
-		text("effort", &c.Effort, oneOf("low", "medium", "high", "max").orNothing()).from("PHANTOM_EFFORT").field(),
-		field{"provider", l.provider},
-		minutes("timeout_minutes", &c.Timeout).field(),
-		field{"agent", func(n node) {
-			n.fields(number("max_concurrent_turns", &c.MaxTurns, 1, 64).field(), number("max_steps", &c.MaxSteps, 1, 10_000).field())
-		}},
-		field{"spend", func(n node) {
-			n.fields(usd("per_turn_usd", &c.Spend.PerTurn).field(), usd("per_day_usd", &c.Spend.PerDay).field(), usd("per_month_usd", &c.Spend.PerMonth).field())
-		}},
-		text("database", &c.Database, databaseRule()).field(),
-		field{"log", func(n node) {
-			n.fields(level("level", &c.Log.Level).field(), text("format", &c.Log.Format, oneOf("auto", "text", "json")).field())
-		}},
-		duration("shutdown_timeout", &c.ShutdownTimeout, time.Second, 10*time.Minute).field(),
+	root.Fields(
+		strict.Text("name", &c.Name, nameRule()).From("PHANTOM_NAME").Field(),
+		strict.Text("role", &c.Role, wordRule()).From("PHANTOM_ROLE").Field(),
+		strict.Text("public_url", &c.PublicURL, urlRule().OrNothing()).Then(func() { c.PublicURL = strings.TrimRight(c.PublicURL, "/") }).From("PHANTOM_PUBLIC_URL").Field(),
+		strict.Text("host", &c.Host, hostRule()).Field(),
+		strict.Number("port", &c.Port, 1, maxPort).From("PORT").Field(),
+		strict.Block("owner", func(n strict.Node) {
+			n.Fields(l.owner("slack", "OWNER_SLACK_USER_ID"), l.owner("telegram", "OWNER_TELEGRAM_USER_ID"), l.owner("email", "OWNER_EMAIL"))
+		}),
+		strict.Text("model", &c.Model, modelRule()).Then(func() { l.modelNamed = true }).From("PHANTOM_MODEL").Field(),
+		strict.Text("effort", &c.Effort, strict.OneOf("low", "medium", "high", "max").OrNothing()).From("PHANTOM_EFFORT").Field(),
+		strict.Block("provider", l.provider),
+		minutes("timeout_minutes", &c.Timeout).Field(),
+		strict.Block("agent", func(n strict.Node) {
+			n.Fields(strict.Number("max_concurrent_turns", &c.MaxTurns, 1, 64).Field(), strict.Number("max_steps", &c.MaxSteps, 1, 10_000).Field())
+		}),
+		strict.Block("spend", func(n strict.Node) {
+			n.Fields(usd("per_turn_usd", &c.Spend.PerTurn).Field(), usd("per_day_usd", &c.Spend.PerDay).Field(), usd("per_month_usd", &c.Spend.PerMonth).Field())
+		}),
+		strict.Text("database", &c.Database, databaseRule()).Field(),
+		strict.Block("log", func(n strict.Node) {
+			n.Fields(level("level", &c.Log.Level).Field(), strict.Text("format", &c.Log.Format, strict.OneOf("auto", "text", "json")).Field())
+		}),
+		strict.Duration("shutdown_timeout", &c.ShutdownTimeout, time.Second, 10*time.Minute).Field(),
 	)
 }
 
 // owner is the owner's identity on one channel.
-func (l *loader) owner(channel, env string) field {
+func (l *loader) owner(channel, env string) strict.Field {
 	take := func(s string) {
 		if s != "" {
 			l.config.Owner[channel] = s
 		}
 	}
-	return setting{key: channel, env: env, kind: kindIdentity, rule: ownerRule(channel).orNothing(), take: take}.field()
+	return strict.Identity(channel, take, ownerRule(channel).OrNothing()).From(env).Field()
 }
 
-func (l *loader) provider(n node) {
+func (l *loader) provider(n strict.Node) {
 	p := &l.config.Provider
-	n.fields(
-		text("type", &p.Type, oneOf(Anthropic, OpenAI, Offline)).field(),
-		text("base_url", &p.BaseURL, urlRule().orNothing()).field(),
-		text("api_key_env", &p.KeyName, variableRule()).field(),
-		text("fallback_model", &p.Fallback, modelRule()).field(),
-		field{"prices", func(n node) {
-			for _, e := range n.entries() {
-				if !modelRule().ok(e.key) {
-					e.node.problem("found %q as a key, want %s", clip(e.key), modelRule().want)
+	n.Fields(
+		strict.Text("type", &p.Type, strict.OneOf(Anthropic, OpenAI, Offline)).Field(),
+		strict.Text("base_url", &p.BaseURL, urlRule().OrNothing()).Field(),
+		strict.Text("api_key_env", &p.KeyName, variableRule()).Field(),
+		strict.Text("fallback_model", &p.Fallback, modelRule()).Field(),
+		strict.Block("prices", func(n strict.Node) {
+			for _, e := range n.Entries() {
+				if !modelRule().OK(e.Key) {
+					e.Node.Problem("found %q as a key, want %s", e.Key, modelRule().Want)
 				}
-				var price Price
-				e.node.fields(
-					amount("input", &price.Input).field(), amount("output", &price.Output).field(),
-					amount("cache_write", &price.CacheWrite).field(), amount("cache_read", &price.CacheRead).field(),
+				price := Price{Input: -1, Output: -1, CacheWrite: -1, CacheRead: -1} // not written
+				e.Node.Fields(
+					strict.Amount("input", &price.Input).Field(), strict.Amount("output", &price.Output).Field(),
+					strict.Amount("cache_write", &price.CacheWrite).Field(), strict.Amount("cache_read", &price.CacheRead).Field(),
 				)
+				if price.Input < 0 || price.Output < 0 {
+					e.Node.Problem("a price needs input and output, in USD per million tokens (zero is allowed)")
+				}
+				// A provider that does not say otherwise bills cached tokens as fresh.
+				if price.CacheWrite < 0 {
+					price.CacheWrite = price.Input
+				}
+				if price.CacheRead < 0 {
+					price.CacheRead = price.Input
+				}
 				if p.Prices == nil {
 					p.Prices = map[string]Price{}
 				}
-				p.Prices[e.key] = price
+				p.Prices[e.Key] = price
 			}
-		}},
+		}),
 	)
 }
 
 // minutes is a duration that the file counts in whole minutes.
-func minutes(key string, to *time.Duration) setting {
+func minutes(key string, to *time.Duration) strict.Setting {
 	var n int
-	s := number(key, &n, 1, 60*24*7)
-	parse := s.take
-	s.take = func(text string) {
-		parse(text)
-		*to = time.Duration(n) * time.Minute
-	}
-	return s
+	return strict.Number(key, &n, 1, 60*24*7).Then(func() { *to = time.Duration(n) * time.Minute })
 }
 
-func level(key string, to *slog.Level) setting {
-	words := []string{"debug", "info", "warn", "error"}
-	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
-	return setting{key: key, kind: kindText, rule: oneOf(words...), take: func(s string) {
-		*to = levels[slices.Index(words, s)]
-	}}
+func usd(key string, to *phantom.MicroUSD) strict.Setting {
+	var dollars float64
+	return strict.Amount(key, &dollars).Then(func() { *to = phantom.USD(dollars) })
+}
+
+func level(key string, to *slog.Level) strict.Setting {
+	var word string
+	return strict.Text(key, &word, strict.OneOf("debug", "info", "warn", "error")).Then(func() {
+		*to = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}[word]
+	})
 }
 
 // roleFile reads roles/<role>.yaml.
-func (l *loader) roleFile(root node) {
-	if root.syntax == nil {
-		root.file.add(0, "", "the role "+l.config.Role+" is described nowhere: write this file with `description: …`, or choose a role that has one")
+func (l *loader) roleFile(root strict.Node) {
+	if !root.Written() {
+		root.Problem("the role %s is described nowhere: write this file with `description: …`, or choose a role that has one", l.config.Role)
 		return
 	}
-	root.fields(text("description", &l.config.RoleDescription, sentenceRule()).field())
+	root.Fields(strict.Text("description", &l.config.RoleDescription, sentenceRule()).Field())
 	l.config.RoleDescription = strings.TrimSpace(l.config.RoleDescription)
 }
 
 // mcpFile reads mcp.yaml.
-func (l *loader) mcpFile(root node) {
+func (l *loader) mcpFile(root strict.Node) {
 	m := &l.config.MCP
-	root.fields(
-		field{"tokens", func(n node) {
-			for _, item := range n.items() {
+	root.Fields(
+		strict.Block("tokens", func(n strict.Node) {
+			for _, item := range n.Items() {
 				var t Token
-				item.fields(
-					text("name", &t.Name, nameRule()).field(),
-					text("hash", &t.Hash, shaped(digest, "sha256: and 64 hexadecimal digits")).field(),
-					words("scopes", &t.Scopes, oneOf("read", "operator", "admin")),
+				item.Fields(
+					strict.Text("name", &t.Name, nameRule()).Field(),
+					strict.Text("hash", &t.Hash, shaped(digest, "sha256: and 64 hexadecimal digits")).Field(),
+					strict.Texts("scopes", &t.Scopes, strict.OneOf("read", "operator", "admin")),
 				)
 				if t.Name == "" || t.Hash == "" || len(t.Scopes) == 0 {
-					item.problem("a token needs name, hash and scopes: make one with `phantom token create`")
+					item.Problem("a token needs name, hash and scopes: make one with `phantom token create`")
 				}
 				m.Tokens = append(m.Tokens, t)
 			}
-		}},
-		field{"rate_limit", func(n node) {
-			n.fields(number("requests_per_minute", &m.RequestsPerMinute, 1, 1_000_000).field(), number("burst", &m.Burst, 1, 1_000_000).field())
-		}},
+		}),
+		strict.Block("rate_limit", func(n strict.Node) {
+			n.Fields(strict.Number("requests_per_minute", &m.RequestsPerMinute, 1, 1_000_000).Field(), strict.Number("burst", &m.Burst, 1, 1_000_000).Field())
+		}),
 	)
-}
-
-// words is a list of texts that keep a rule.
-func words(key string, to *[]string, r rule) field {
-	return field{key, func(n node) {
-		for _, item := range n.items() {
-			if s, ok := item.scalar(kindText, r.want); ok {
-				if r.ok(s) {
-					*to = append(*to, s)
-				} else {
-					item.problem("found %s, want %s", describe(item.syntax), r.want)
-				}
-			}
-		}
-	}}
 }
 
 // defaultLevel is the least sandbox that the system is expected to give.
@@ -241,90 +229,90 @@ func defaultLevel() string {
 }
 
 // guardFile reads guard.yaml.
-func (l *loader) guardFile(root node) {
+func (l *loader) guardFile(root strict.Node) {
 	g := &l.config.Guard
-	root.fields(
-		field{"families", func(n node) {
-			for _, e := range n.entries() {
+	root.Fields(
+		strict.Block("families", func(n strict.Node) {
+			for _, e := range n.Entries() {
 				var severity string
-				r := oneOf("critical", "ask")
-				setting{key: e.key, rule: r, take: func(s string) { severity = s }}.field().read(e.node)
+				r := strict.OneOf("critical", "ask")
+				strict.Text(e.Key, &severity, r).Field().Read(e.Node)
 				if g.Families == nil {
 					g.Families = map[string]string{}
 				}
-				g.Families[e.key] = severity
+				g.Families[e.Key] = severity
 			}
-		}},
-		field{"block", func(n node) {
-			for _, item := range n.items() {
+		}),
+		strict.Block("block", func(n strict.Node) {
+			for _, item := range n.Items() {
 				var b BlockRule
-				item.fields(
-					text("id", &b.ID, wordRule()).field(),
-					text("program", &b.Program, sentenceRule()).field(),
-					words("args", &b.Args, sentenceRule()),
-					text("reason", &b.Reason, sentenceRule()).field(),
+				item.Fields(
+					strict.Text("id", &b.ID, wordRule()).Field(),
+					strict.Text("program", &b.Program, sentenceRule()).Field(),
+					strict.Texts("args", &b.Args, sentenceRule()),
+					strict.Text("reason", &b.Reason, sentenceRule()).Field(),
 				)
 				if b.ID == "" || b.Program == "" || b.Reason == "" {
-					item.problem("a block rule needs id, program and reason")
+					item.Problem("a block rule needs id, program and reason")
 				}
 				g.Block = append(g.Block, b)
 			}
-		}},
-		field{"grants", func(n node) {
-			for _, item := range n.items() {
+		}),
+		strict.Block("grants", func(n strict.Node) {
+			for _, item := range n.Items() {
 				var grant Grant
-				item.fields(l.place("path", &grant.Path), flag("write", &grant.Write).field())
+				item.Fields(l.place("path", &grant.Path), strict.Flag("write", &grant.Write).Field())
 				if grant.Path == "" {
-					item.problem("a grant needs a path")
+					item.Problem("a grant needs a path")
 				}
 				g.Grants = append(g.Grants, grant)
 			}
-		}},
-		field{"launch_points", func(n node) {
-			for _, item := range n.items() {
+		}),
+		strict.Block("launch_points", func(n strict.Node) {
+			for _, item := range n.Items() {
 				var path string
-				l.place("", &path).read(item)
+				l.place("", &path).Read(item)
 				g.Writable = append(g.Writable, path)
 			}
-		}},
-		field{"sandbox", func(n node) {
-			n.fields(text("require", &g.Require, oneOf("none", "kernel", "full")).field(), text("profile", &g.Profile, oneOf("computer", "none")).field())
-		}},
-		field{"web", func(n node) {
-			n.fields(field{"ports", func(n node) {
-				for _, item := range n.items() {
+		}),
+		strict.Block("sandbox", func(n strict.Node) {
+			n.Fields(strict.Text("require", &g.Require, strict.OneOf("none", "kernel", "full")).Field(), strict.Text("profile", &g.Profile, strict.OneOf("computer", "none")).Field())
+		}),
+		strict.Block("web", func(n strict.Node) {
+			n.Fields(strict.Block("ports", func(n strict.Node) {
+				for _, item := range n.Items() {
 					var port int
-					number("", &port, 1, maxPort).field().read(item)
+					strict.Number("", &port, 1, maxPort).Field().Read(item)
 					g.Ports = append(g.Ports, port)
 				}
-			}})
-		}},
+			}))
+		}),
 	)
 }
 
 // place is a path that guard.yaml opens: absolute or under ~, and not one of
 // those that stay protected whatever the owner writes.
-func (l *loader) place(key string, to *string) field {
-	r := rule{"an absolute path, or one that begins with ~/", func(s string) bool {
+func (l *loader) place(key string, to *string) strict.Field {
+	r := strict.Want("an absolute path, or one that begins with ~/", func(s string) bool {
 		return filepath.IsAbs(s) || s == "~" || strings.HasPrefix(s, "~/")
-	}}
-	return field{key, func(n node) {
+	})
+	return strict.Block(key, func(n strict.Node) {
 		var path string
-		text(key, &path, r).field().read(n)
+		strict.Text(key, &path, r).Field().Read(n)
 		if path == "" {
 			return
 		}
 		resolved, err := absolute(path)
 		if err != nil {
-			n.problem("%v", err)
+			n.Problem("%v", err)
 			return
 		}
 		for _, p := range l.home.Protected() {
 			if resolved == p || strings.HasPrefix(resolved, p+string(os.PathSeparator)) {
-				n.problem("%s is protected and cannot be opened to the agent", resolved)
+				n.Problem("%s is protected and cannot be opened to the agent", resolved)
 				return
 			}
 		}
 		*to = resolved
-	}}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -22,18 +23,26 @@ import (
 	"phantom/internal/secret"
 )
 
+// Lookup returns the value of a variable and where it stands.
+type Lookup func(name string) (value, source string, ok bool)
+
 // file is one YAML file under judgement. Everything wrong with it is gathered,
 // so that the owner mends it in one go.
 type file struct {
 	name     string // as errors name it
-	env      *environ
+	lookup   Lookup
 	shapes   *secret.Redactor // knows secrets by their looks
-	off      bool             // the block is switched off, so what it lacks is no fault
-	problems []string
+	off      bool
+	problems []problem
 }
 
-// Node is one place in a file. A Node without syntax is a key that is not
-// written; its defaults and its environment still count.
+type problem struct {
+	line int // 0 for what stands in a variable
+	text string
+}
+
+// Node is one place in a file. A node without syntax is a key that is not
+// written; its environment still counts.
 type Node struct {
 	file   *file
 	path   string // "spend.per_day_usd"
@@ -41,8 +50,10 @@ type Node struct {
 	syntax ast.Node
 }
 
-// parseFile reads a YAML document; nil stands for a file that is not there.
-func Parse(f *file, raw []byte) Node {
+// Parse reads a YAML document under the name that errors give it; a nil raw
+// stands for a file that is not there.
+func Parse(name string, raw []byte, lookup Lookup) Node {
+	f := &file{name: name, lookup: lookup, shapes: secret.NewRedactor()}
 	root := Node{file: f, line: 1}
 	if raw == nil {
 		return root
@@ -51,7 +62,7 @@ func Parse(f *file, raw []byte) Node {
 		root.Problem("is not UTF-8 text")
 		return root
 	}
-	doc, err := parser.ParseBytes(raw, 0)
+	doc, err := parser.ParseBytes(raw, 0, parser.AllowDuplicateMapKey()) // Entries refuses them, with its other problems
 	if err != nil {
 		line, message := 1, err.Error()
 		var located yaml.Error
@@ -62,7 +73,7 @@ func Parse(f *file, raw []byte) Node {
 			}
 		}
 		// The library's own text would quote the lines around, secrets included.
-		f.add(line, "", "is not YAML: "+message)
+		f.add(line, "", "is not YAML: "+clip(f.shapes.String(message)))
 		return root
 	}
 	for _, d := range doc.Docs {
@@ -71,7 +82,8 @@ func Parse(f *file, raw []byte) Node {
 		}
 		if root.syntax != nil {
 			f.add(lineOf(d.Body, 1), "", "a second document stands here; want one")
-			return Node{file: f, line: 1}
+			root.syntax = nil
+			return root
 		}
 		root.syntax = d.Body
 	}
@@ -79,22 +91,51 @@ func Parse(f *file, raw []byte) Node {
 }
 
 func (f *file) add(line int, path, text string) {
-	at := f.name
-	if line > 0 {
-		at = fmt.Sprintf("%s:%d", f.name, line)
-	}
 	if path != "" {
-		at += ": " + path
+		text = path + ": " + text
 	}
-	f.problems = append(f.problems, at+": "+text)
+	f.problems = append(f.problems, problem{line, fmt.Sprintf("%s:%d: %s", f.name, line, text)})
 }
 
+// Written reports whether the place is in the file.
+func (n Node) Written() bool { return n.syntax != nil }
+
+// Problem records what is wrong at the place.
 func (n Node) Problem(format string, args ...any) {
 	n.file.add(n.line, n.path, fmt.Sprintf(format, args...))
 }
 
-// at returns the Node below n, named as errors name it.
+// Problems returns all that is wrong with the file so far, a line each, in the
+// order of the file.
+func (n Node) Problems() []string {
+	sorted := slices.Clone(n.file.problems)
+	slices.SortStableFunc(sorted, func(a, b problem) int { return a.line - b.line })
+	var lines []string
+	for _, p := range sorted {
+		lines = append(lines, p.text)
+	}
+	return lines
+}
+
+// Apart returns the node with problems of its own, for a block that is judged
+// without regard to the rest of its file.
+func (n Node) Apart() Node {
+	alone := *n.file
+	alone.problems = nil
+	n.file = &alone
+	return n
+}
+
+// SwitchOff says whether the block is off: a variable that is not set is then
+// no fault. It counts for all nodes of the file, so only after Apart.
+func (n Node) SwitchOff(off bool) { n.file.off = off }
+
+// Off reports what SwitchOff said.
+func (n Node) Off() bool { return n.file.off }
+
+// at returns the node below n, named as errors name it.
 func (n Node) at(key string, syntax ast.Node, line int) Node {
+	key = clip(n.file.shapes.String(key))
 	path := key
 	if n.path != "" && strings.HasPrefix(key, "[") {
 		path = n.path + key
@@ -116,11 +157,11 @@ func lineOf(syntax ast.Node, otherwise int) int {
 
 // Entry is one key of a mapping.
 type Entry struct {
-	key  string
-	Node node
+	Key  string
+	Node Node
 }
 
-// entries returns the keys of a mapping in order; of a block that is empty or
+// Entries returns the keys of a mapping in order; of a block that is empty or
 // not written, none.
 func (n Node) Entries() []Entry {
 	var values []*ast.MappingValueNode
@@ -132,7 +173,7 @@ func (n Node) Entries() []Entry {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{m}
 	default:
-		n.Problem("found %s, want a block of keys", describe(n.syntax))
+		n.Problem("found %s, want a block of keys", n.describe())
 		return nil
 	}
 	var all []Entry
@@ -140,11 +181,11 @@ func (n Node) Entries() []Entry {
 		line := lineOf(v.Key, n.line)
 		name, ok := keyText(v.Key)
 		if !ok {
-			n.file.add(line, n.path, fmt.Sprintf("found %s as a key, want a plain word", describe(v.Key)))
+			n.file.add(line, n.path, "found a key that is not a plain word")
 			continue
 		}
 		if slices.ContainsFunc(all, func(e Entry) bool { return e.Key == name }) {
-			n.file.add(line, n.path, fmt.Sprintf("the key %q is written twice", name))
+			n.file.add(line, n.path, fmt.Sprintf("the key %s is written twice", n.show(name)))
 			continue
 		}
 		child := n.at(name, v.Value, line)
@@ -164,7 +205,7 @@ func keyText(key ast.MapKeyNode) (string, bool) {
 	return "", false
 }
 
-// items returns the members of a list; of one not written, none.
+// Items returns the members of a list; of one not written, none.
 func (n Node) Items() []Node {
 	switch s := n.syntax.(type) {
 	case nil, *ast.NullNode:
@@ -176,30 +217,30 @@ func (n Node) Items() []Node {
 		}
 		return all
 	}
-	n.Problem("found %s, want a list", describe(n.syntax))
+	n.Problem("found %s, want a list", n.describe())
 	return nil
 }
 
-// fields reads a block whose keys are all known.
+// Fields reads a block whose keys are all known.
 func (n Node) Fields(known ...Field) {
 	written := n.Entries()
 	for _, e := range written {
-		if !slices.ContainsFunc(known, func(f Field) bool { return f.Key == e.Key }) {
+		if !slices.ContainsFunc(known, func(f Field) bool { return f.key == e.Key }) {
 			names := make([]string, len(known))
 			for i, f := range known {
-				names[i] = f.Key
+				names[i] = f.key
 			}
 			e.Node.Problem("unknown key; %s", suggest(e.Key, names))
 		}
 	}
 	for _, f := range known {
-		child := n.at(f.Key, nil, n.line)
+		child := n.at(f.key, nil, n.line)
 		for _, e := range written {
-			if e.Key == f.Key {
+			if e.Key == f.key {
 				child = e.Node
 			}
 		}
-		f.Read(child)
+		f.read(child)
 	}
 }
 
@@ -239,18 +280,18 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// describe says what stands at a place. It shows the text as written, never
+// describe says what stands at the place. It shows the text as written, never
 // what a variable was replaced with.
-func describe(syntax ast.Node) string {
-	switch s := syntax.(type) {
+func (n Node) describe() string {
+	switch s := n.syntax.(type) {
 	case nil, *ast.NullNode:
 		return "nothing"
 	case *ast.StringNode:
-		return fmt.Sprintf("the text %q", clip(s.Value))
+		return "the text " + n.show(s.Value)
 	case *ast.LiteralNode:
 		return "a block of text"
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return "the number " + clip(syntax.GetToken().Value)
+		return "the number " + clip(n.syntax.GetToken().Value)
 	case *ast.BoolNode:
 		return "the word " + s.Token.Value
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -264,6 +305,9 @@ func describe(syntax ast.Node) string {
 	}
 	return "something that has no place in a config file"
 }
+
+// show quotes a text for an error: short, and without what looks like a secret.
+func (n Node) show(s string) string { return strconv.Quote(clip(n.file.shapes.String(s))) }
 
 func clip(s string) string {
 	const limit = 60

@@ -12,16 +12,30 @@ import (
 	"phantom/internal/secret"
 )
 
-// field is one key that a block may have.
-type field struct {
+// Field is one key that a block may have.
+type Field struct {
 	key  string
-	read func(node)
+	read func(Node)
 }
 
-// rule is what a text must be.
-type rule struct {
-	want string
-	ok   func(string) bool
+// Block is a key that a function reads.
+func Block(key string, read func(Node)) Field { return Field{key, read} }
+
+// Read reads the field at a place.
+func (f Field) Read(n Node) { f.read(n) }
+
+// Rule is what a text must be.
+type Rule struct {
+	Want string // as errors say it
+	OK   func(string) bool
+}
+
+// Want returns a rule.
+func Want(want string, ok func(string) bool) Rule { return Rule{want, ok} }
+
+// OrNothing lets an empty text pass too: what a variable without a value gives.
+func (r Rule) OrNothing() Rule {
+	return Rule{r.Want, func(s string) bool { return s == "" || r.OK(s) }}
 }
 
 // The kinds of scalar that a key can ask for.
@@ -34,99 +48,143 @@ const (
 	kindIdentity // text, or the digits of a number
 )
 
-// setting is a key with one scalar: how it is read and what is done with it.
-type setting struct {
+// Setting is a key with one scalar: how it is read and what is done with it.
+type Setting struct {
 	key  string
 	env  string // variable that overrides the file, or ""
 	kind scalarKind
-	rule rule // take is called with a text that keeps it
-	take func(string)
+	rule Rule
+	take func(string) // called with a text that keeps the rule
 }
 
-// field makes the setting a key of a block.
-func (s setting) field() field {
-	return field{s.key, func(n node) {
-		if text, ok := n.scalar(s.kind, s.rule.want); ok {
-			if s.rule.ok(text) {
+// Field makes the setting a key of a block.
+func (s Setting) Field() Field {
+	return Field{s.key, func(n Node) {
+		if text, ok := n.scalar(s.kind, s.rule.Want); ok {
+			if s.rule.OK(text) {
 				s.take(text)
 			} else {
-				n.problem("found %s, want %s", describe(n.syntax), s.rule.want)
+				n.Problem("found %s, want %s", n.describe(), s.rule.Want)
 			}
 		}
 		if s.env == "" {
 			return
 		}
-		value, source, ok := n.file.env.lookup(s.env)
+		value, source, ok := n.file.lookup(s.env)
 		if !ok {
 			return
 		}
-		if value = strings.TrimSpace(value); !s.rule.ok(value) {
-			n.file.problems = append(n.file.problems, fmt.Sprintf("%s: %s: found %q, want %s", source, s.env, clip(value), s.rule.want))
+		if value = strings.TrimSpace(value); !s.rule.OK(value) {
+			n.file.problems = append(n.file.problems, problem{0, fmt.Sprintf("%s: %s: found %s, want %s", source, s.env, n.show(value), s.rule.Want)})
 			return
 		}
 		s.take(value)
 	}}
 }
 
-// from names the variable that overrides the file.
-func (s setting) from(env string) setting {
+// From names the variable that overrides the file.
+func (s Setting) From(env string) Setting {
 	s.env = env
 	return s
 }
 
-func text(key string, to *string, r rule) setting {
-	return setting{key: key, kind: kindText, rule: r, take: func(s string) { *to = s }}
+// Text is a text that keeps a rule.
+func Text(key string, to *string, r Rule) Setting {
+	return Setting{key: key, kind: kindText, rule: r, take: func(s string) { *to = s }}
 }
 
-func number(key string, to *int, low, high int) setting {
-	r := rule{fmt.Sprintf("a whole number from %d to %d", low, high), func(s string) bool {
+// Number is a whole number in a range.
+func Number(key string, to *int, low, high int) Setting {
+	r := Rule{fmt.Sprintf("a whole number from %d to %d", low, high), func(s string) bool {
 		n, err := strconv.Atoi(s)
 		return err == nil && n >= low && n <= high && strconv.Itoa(n) == s
 	}}
-	return setting{key: key, kind: kindNumber, rule: r, take: func(s string) {
+	return Setting{key: key, kind: kindNumber, rule: r, take: func(s string) {
 		if n, err := strconv.Atoi(s); err == nil {
 			*to = n
 		}
 	}}
 }
 
+// VariableName reports whether s can be the name of a variable.
+func VariableName(s string) bool {
+	for i, r := range s {
+		letter := r == '_' || (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z')
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // maxUSD keeps sums far from the end of an int64 of micro-dollars.
 const maxUSD = 1e6
 
-func amount(key string, to *float64) setting {
+// Amount is a sum of US dollars.
+func Amount(key string, to *float64) Setting {
 	parse := func(s string) (float64, bool) {
 		v, err := strconv.ParseFloat(s, 64)
 		return v, err == nil && !math.IsNaN(v) && v >= 0 && v <= maxUSD
 	}
-	r := rule{"an amount of US dollars from 0 to 1000000", func(s string) bool { _, ok := parse(s); return ok }}
-	return setting{key: key, kind: kindNumber, rule: r, take: func(s string) {
+	r := Rule{"an amount of US dollars from 0 to 1000000", func(s string) bool { _, ok := parse(s); return ok }}
+	return Setting{key: key, kind: kindNumber, rule: r, take: func(s string) {
 		if v, ok := parse(s); ok {
 			*to = v
 		}
 	}}
 }
 
-func flag(key string, to *bool) setting {
-	r := rule{"true or false", func(s string) bool { return s == "true" || s == "false" }}
-	return setting{key: key, kind: kindBool, rule: r, take: func(s string) { *to = s == "true" }}
+// Flag is true or false.
+func Flag(key string, to *bool) Setting {
+	r := Rule{"true or false", func(s string) bool { return s == "true" || s == "false" }}
+	return Setting{key: key, kind: kindBool, rule: r, take: func(s string) { *to = s == "true" }}
 }
 
-func duration(key string, to *time.Duration, low, high time.Duration) setting {
-	r := rule{fmt.Sprintf("a duration from %s to %s, such as 30s", low, high), func(s string) bool {
+// Duration is a time span in a range, written with its unit.
+func Duration(key string, to *time.Duration, low, high time.Duration) Setting {
+	r := Rule{fmt.Sprintf("a duration from %s to %s, such as 30s", low, high), func(s string) bool {
 		d, err := time.ParseDuration(s)
 		return err == nil && d >= low && d <= high
 	}}
-	return setting{key: key, kind: kindText, rule: r, take: func(s string) {
+	return Setting{key: key, kind: kindText, rule: r, take: func(s string) {
 		if d, err := time.ParseDuration(s); err == nil {
 			*to = d
 		}
 	}}
 }
 
-// oneOf is the rule of a word from a list.
-func oneOf(words ...string) rule {
+// Identity is a text that keeps a rule, or the digits of a number.
+func Identity(key string, take func(string), r Rule) Setting {
+	return Setting{key: key, kind: kindIdentity, rule: r, take: take}
+}
+
+// Then calls a function each time that the setting was taken.
+func (s Setting) Then(after func()) Setting {
+	take := s.take
+	s.take = func(text string) {
+		take(text)
+		after()
+	}
+	return s
+}
+
+// Texts is a list of texts that keep a rule.
+func Texts(key string, to *[]string, r Rule) Field {
+	return Field{key, func(n Node) {
+		for _, item := range n.Items() {
+			var s string
+			Text("", &s, r).Field().Read(item)
+			if s != "" {
+				*to = append(*to, s)
+			}
+		}
+	}}
+}
+
+// OneOf is the rule of a word from a list.
+func OneOf(words ...string) Rule {
 	want := "one of " + strings.Join(words, ", ")
-	return rule{want, func(s string) bool {
+	return Rule{want, func(s string) bool {
 		for _, w := range words {
 			if s == w {
 				return true
@@ -136,28 +194,24 @@ func oneOf(words ...string) rule {
 	}}
 }
 
-// hidden is a key whose value must come out of a variable; suggested is the
+// Hidden is a key whose value must come out of a variable; suggested is the
 // variable that the error names.
-func hidden(key, suggested string, to *secret.Value, r rule) field {
-	return field{key, func(n node) {
+func Hidden(key, suggested string, to *secret.Value, r Rule) Field {
+	return Field{key, func(n Node) {
 		if n.syntax == nil {
 			return
 		}
 		s, isText := n.syntax.(*ast.StringNode)
 		if !isText || !onlyVariable(s.Value) {
-			name := key
-			if strings.HasPrefix(n.path, "[") || strings.HasSuffix(n.path, "]") {
-				name = "-"
-			}
-			n.problem("a secret must not stand in a config file: write `%s` here and put the value into the environment or into .env.local", secretLine(name, suggested))
+			n.Problem("a secret must not stand in a config file: write `%s` here and put the value into the environment or into .env.local", secretLine(n.key(), suggested))
 			return
 		}
-		value, ok := n.scalar(kindText, r.want)
+		value, ok := n.scalar(kindText, r.Want)
 		if !ok {
 			return
 		}
-		if !r.ok(value) {
-			n.problem("the value of %s is not %s", s.Value, r.want)
+		if !r.OK(value) {
+			n.Problem("the value of %s is not %s", s.Value, r.Want)
 			return
 		}
 		*to = secret.New(value)
@@ -178,12 +232,12 @@ func onlyVariable(s string) bool {
 		return false
 	}
 	name, ok = strings.CutSuffix(name, "}")
-	return ok && variableName(strings.TrimSuffix(name, ":-"))
+	return ok && VariableName(strings.TrimSuffix(name, ":-"))
 }
 
 // scalar returns the text of a scalar of the kind, variables replaced; false
 // if the key is not written or something is wrong with it.
-func (n node) scalar(kind scalarKind, want string) (string, bool) {
+func (n Node) scalar(kind scalarKind, want string) (string, bool) {
 	var raw string
 	number := false
 	switch s := n.syntax.(type) {
@@ -201,34 +255,34 @@ func (n node) scalar(kind scalarKind, want string) (string, bool) {
 		if kind == kindBool {
 			return s.Token.Value, true
 		}
-		n.problem("found %s, want %s", describe(n.syntax), want)
+		n.Problem("found %s, want %s", n.describe(), want)
 		return "", false
 	default:
-		n.problem("found %s, want %s", describe(n.syntax), want)
+		n.Problem("found %s, want %s", n.describe(), want)
 		return "", false
 	}
 	if number {
 		if kind == kindNumber || kind == kindIdentity {
 			return raw, true
 		}
-		n.problem("found %s, want %s", describe(n.syntax), want)
+		n.Problem("found %s, want %s", n.describe(), want)
 		return "", false
 	}
 	if n.file.shapes.String(raw) != raw {
 		variable := strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(n.path))
-		n.problem("a secret seems to stand here: write `%s` and put the value into the environment or into .env.local", secretLine(n.key(), variable))
+		n.Problem("a secret seems to stand here: write `%s` and put the value into the environment or into .env.local", secretLine(n.key(), variable))
 		return "", false
 	}
 	value, replaced, ok := n.expand(raw)
 	if ok && !replaced && (kind == kindNumber || kind == kindBool) {
-		n.problem("found %s, want %s", describe(n.syntax), want)
+		n.Problem("found %s, want %s", n.describe(), want)
 		return "", false
 	}
 	return value, ok
 }
 
 // key returns the last part of the path: what stands before the colon.
-func (n node) key() string {
+func (n Node) key() string {
 	if strings.HasSuffix(n.path, "]") {
 		return "-"
 	}
@@ -237,7 +291,7 @@ func (n node) key() string {
 
 // expand replaces ${NAME} and ${NAME:-default} in a scalar that is already
 // parsed, so a value can never add YAML. $${ stands for a plain ${.
-func (n node) expand(raw string) (value string, replaced, ok bool) {
+func (n Node) expand(raw string) (value string, replaced, ok bool) {
 	var out strings.Builder
 	for {
 		before, rest, found := strings.Cut(raw, "${")
@@ -253,11 +307,11 @@ func (n node) expand(raw string) (value string, replaced, ok bool) {
 		out.WriteString(before)
 		inner, after, closed := strings.Cut(rest, "}")
 		name, otherwise, hasDefault := strings.Cut(inner, ":-")
-		if !closed || !variableName(name) {
-			n.problem("found %q, want ${NAME} or ${NAME:-default}, or $${ for a plain ${", clip(raw))
+		if !closed || !VariableName(name) {
+			n.Problem("found %s, want ${NAME} or ${NAME:-default}, or $${ for a plain ${", n.show(raw))
 			return "", false, false
 		}
-		v, _, isSet := n.file.env.lookup(name)
+		v, _, isSet := n.file.lookup(name)
 		switch {
 		case isSet:
 			out.WriteString(v)
@@ -266,7 +320,7 @@ func (n node) expand(raw string) (value string, replaced, ok bool) {
 		case n.file.off:
 			return "", false, false
 		default:
-			n.problem("the variable %s is not set: set it in the environment or in .env.local, or write ${%s:-default}", name, name)
+			n.Problem("the variable %s is not set: set it in the environment or in .env.local, or write ${%s:-default}", name, name)
 			return "", false, false
 		}
 		raw, replaced = after, true
