@@ -1,0 +1,145 @@
+package arch
+
+// floors gives every package of the planned house its place: a package
+// imports lower floors only. A sub-package without a line of its own stands
+// where its parent stands. A package that is not here may not exist.
+var floors = map[string]int{
+	"cmd/phantom": 8,
+
+	"app": 7,
+
+	"httpserver":       6,
+	"control":          6,
+	"mcpserver":        6,
+	"router":           6,
+	"channel/slack":    6,
+	"channel/telegram": 6,
+	"channel/email":    6,
+	"channel/webhook":  6,
+	"channel/terminal": 6,
+	"channel/web":      6,
+
+	"agent":  5,
+	"evolve": 5,
+
+	"tool":     4,
+	"prompt":   4,
+	"gate":     4,
+	"schedule": 4,
+
+	"session":  3,
+	"memory":   3,
+	"selfconf": 3,
+	"judge":    3,
+	"approval": 3,
+
+	"spend":  2,
+	"audit":  2,
+	"access": 2,
+	"vault":  2,
+	"job":    2,
+	"backup": 2,
+
+	"sandbox":  1,
+	"netguard": 1,
+	"policy":   1,
+	"llm":      1,
+	"embed":    1,
+	"store":    1,
+	"config":   1,
+
+	"secret":     0,
+	"atomicfile": 0,
+	"phantom":    0,
+
+	"arch": 9, // tests only: no package may import it
+}
+
+// edges are the imports that the floors alone would refuse, with the reason.
+// An edge that is no longer needed is reported.
+var edges = map[string]string{
+	"config>config/strict":                     "the strict reader is a part of config, split for its size",
+	"policy>policy/shell":                      "the shell reader is a part of policy, split for its size",
+	"control>router":                           "control carries the router to the commands and judges nothing itself",
+	"control>channel/terminal":                 "a command speaks as the terminal, whose words are defined there",
+	"llm/anthropic/anthropictest>llm/wiretest": "both drivers' servers share the script of wire events",
+	"llm/openai/openaitest>llm/wiretest":       "both drivers' servers share the script of wire events",
+}
+
+// power is something that few packages may do. Uses are spelled as an import
+// path, or as path.Name for one identifier of it; "*.Name" is a method of
+// whatever value, "builtin.name" a built-in function.
+type power struct {
+	name  string
+	uses  []string
+	homes []string // a sub-package has the powers of its parent
+}
+
+var powers = []power{
+	{"start a process", []string{
+		"os/exec", "os.StartProcess", "os.FindProcess", "plugin",
+		"syscall.ForkExec", "syscall.StartProcess", "syscall.Exec", "syscall.Kill", "syscall.RawSyscall", "syscall.Syscall", "syscall.SysProcAttr",
+		"golang.org/x/sys/unix.Exec", "golang.org/x/sys/unix.Kill",
+		"github.com/landlock-lsm/go-landlock", "golang.org/x/net/bpf", "kernel.org/pub/linux/libs/security/libcap/psx",
+	}, []string{"sandbox"}},
+	{"make system calls", []string{"golang.org/x/sys/unix"}, []string{"sandbox", "app", "cmd/phantom"}}, // app asks for free disk space
+	{"read the environment", []string{"os.Getenv", "os.Environ", "os.LookupEnv", "os.Setenv", "os.Unsetenv", "os.Clearenv", "os.ExpandEnv", "os.UserHomeDir", "syscall.Getenv", "syscall.Environ"}, []string{"config"}},
+	{"end the process", []string{"os.Exit", "syscall.Exit", "runtime.Goexit", "log"}, []string{"cmd/phantom", "sandbox"}},
+	{"use the standard streams", []string{"os.Stdin", "os.Stdout", "os.Stderr", "fmt.Print", "fmt.Println", "fmt.Printf", "fmt.Scan", "fmt.Scanln", "fmt.Scanf", "builtin.print", "builtin.println"}, []string{"cmd/phantom", "sandbox"}},
+	{"dial", []string{
+		"net.Dial", "net.DialTimeout", "net.DialTCP", "net.DialUDP", "net.DialIP", "net.DialUnix", "net.Dialer", "net.Resolver", "net.DefaultResolver",
+		"net.LookupHost", "net.LookupIP", "net.LookupAddr", "net.LookupCNAME", "net.LookupTXT", "net.LookupMX", "net.LookupSRV", "net.LookupNS",
+		"net/http.Get", "net/http.Head", "net/http.Post", "net/http.PostForm", "net/http.DefaultClient", "net/http.DefaultTransport", "net/http.Client{}", "net/http.Transport{}",
+		"crypto/tls.Dial", "crypto/tls.DialWithDialer", "crypto/tls.Dialer", "net/smtp", "net/rpc", "net/http/httputil.ReverseProxy",
+	}, []string{"netguard", "control"}}, // control dials the Unix socket of this home only
+	{"listen", []string{"net.Listen", "net.ListenConfig", "net.ListenPacket", "net.ListenTCP", "net.ListenUDP", "net.ListenUnix", "net/http.ListenAndServe", "net/http.ListenAndServeTLS", "net/http.Serve", "net/http.ServeTLS", "crypto/tls.Listen"}, []string{"httpserver", "control"}},
+	{"begin a context", []string{"context.Background", "context.TODO"}, []string{"cmd/phantom"}},
+	{"sleep", []string{"time.Sleep"}, nil},
+	{"use the global logger", []string{"log/slog.Default", "log/slog.SetDefault", "log/slog.Debug", "log/slog.Info", "log/slog.Warn", "log/slog.Error", "log/slog.Log", "log/slog.LogAttrs", "log/slog.DebugContext", "log/slog.InfoContext", "log/slog.WarnContext", "log/slog.ErrorContext", "log/slog.With"}, nil},
+	{"use the global mux", []string{"net/http.Handle", "net/http.HandleFunc", "net/http.DefaultServeMux", "net/http/pprof", "expvar"}, nil},
+	{"step round the type system", []string{"unsafe", "C"}, []string{"sandbox"}},
+	{"decode what can allocate at will", []string{"encoding/gob"}, nil},
+	{"draw weak random numbers", []string{"math/rand"}, nil}, // math/rand/v2 serves jitter; keys come from crypto/rand
+	{"recover from a panic", []string{"builtin.recover"}, []string{"router", "httpserver"}},
+	{"reveal a secret", []string{"*.Reveal"}, []string{"secret", "config", "vault", "audit", "access", "control", "sandbox", "llm/anthropic", "llm/openai", "channel"}},
+	{"open the database", []string{"database/sql.Open", "database/sql.OpenDB", "database/sql.Register", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/jackc/pgx/v5"}, []string{"store"}},
+	{"queue jobs", []string{"github.com/riverqueue/river"}, []string{"job"}},
+	{"speak to Anthropic", []string{"github.com/anthropics/anthropic-sdk-go"}, []string{"llm/anthropic"}},
+	{"speak to OpenAI", []string{"github.com/openai/openai-go/v3"}, []string{"llm/openai"}},
+	{"speak MCP", []string{"github.com/modelcontextprotocol/go-sdk"}, []string{"mcpserver", "tool"}},
+	{"speak to Slack", []string{"github.com/slack-go/slack"}, []string{"channel/slack"}},
+	{"speak to Telegram", []string{"github.com/go-telegram/bot"}, []string{"channel/telegram"}},
+	{"speak mail", []string{"github.com/emersion/go-imap", "github.com/wneessen/go-mail"}, []string{"channel/email"}},
+	{"read the shell's grammar", []string{"mvdan.cc/sh/v3"}, []string{"policy"}},
+	{"talk to a terminal", []string{"github.com/spf13/cobra", "charm.land/huh/v2", "charm.land/bubbletea/v2", "charm.land/bubbles/v2", "charm.land/lipgloss/v2", "golang.org/x/term", "github.com/mattn/go-isatty"}, []string{"cmd/phantom"}},
+	{"read YAML", []string{"github.com/goccy/go-yaml"}, []string{"config"}},
+	{"make ids", []string{"github.com/google/uuid"}, []string{"phantom"}},
+	{"speak to systemd", []string{"github.com/coreos/go-systemd/v22"}, []string{"cmd/phantom"}},
+	{"encrypt a file", []string{"filippo.io/age"}, []string{"backup"}},
+	{"read HTML", []string{"github.com/JohannesKaufmann/html-to-markdown/v2", "golang.org/x/net/html"}, []string{"tool"}},
+	{"render Markdown", []string{"github.com/yuin/goldmark", "github.com/microcosm-cc/bluemonday"}, []string{"channel/web", "channel/email", "cmd/phantom"}},
+	{"judge JSON by a schema", []string{"github.com/google/jsonschema-go"}, []string{"tool", "mcpserver"}},
+	{"match file names", []string{"github.com/bmatcuk/doublestar/v4"}, []string{"tool"}},
+	{"read cron lines", []string{"github.com/adhocore/gronx"}, []string{"schedule"}},
+	{"limit a rate", []string{"golang.org/x/time/rate"}, []string{"access", "router", "llm"}},
+	{"read mapped host names", []string{"golang.org/x/net/idna"}, []string{"netguard"}},
+	{"sign the audit log", []string{"golang.org/x/mod/sumdb"}, []string{"audit"}},
+	{"test", []string{"testing", "net/http/httptest", "code.dny.dev/ssrf", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "pgregory.net/rapid"}, nil},
+}
+
+// The budgets, in lines unless said otherwise.
+const (
+	maxFile    = 500
+	maxFunc    = 100
+	maxPackage = 2000
+	maxParams  = 6
+	maxMethods = 5
+)
+
+// oversize names what may be larger than its budget, and why. The key is the
+// file, "file:Func" or "file:Type", or the package. An entry that is no longer
+// needed is reported.
+var oversize = map[string]string{}
+
+// badNames are package names that say nothing about what is inside.
+var badNames = []string{"util", "utils", "common", "types", "helpers", "helper", "manager", "service", "misc", "base", "shared", "lib"}
