@@ -72,6 +72,7 @@ type App struct {
 	router    *router.Router
 	control   *control.Server
 	http      *httpserver.Server
+	llm       llm.Model // metered, for doctor
 	model     string    // the name under which the model is asked for
 	undo      []cleanup // what was built, newest last
 }
@@ -208,7 +209,7 @@ func (a *App) openMind(context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.model = name
+	a.model, a.llm = name, a.ledger.Model(model, "doctor")
 	sessions, err := session.New(a.db)
 	if err != nil {
 		return err
@@ -258,6 +259,7 @@ func (a *App) openDoors(ctx context.Context) error {
 	a.control, err = control.Listen(ctx, control.Deps{
 		Socket: a.Config.Home.ControlSocket(), Key: key, Owner: ownerName, Router: a.router, Approvals: a.approvals, Audit: a.audit,
 		Status:   func(ctx context.Context) any { return a.Status(ctx) },
+		Doctor:   func(ctx context.Context) any { return a.Doctor(ctx) },
 		Prompt:   func(ctx context.Context) (any, error) { return a.Prompt(ctx) },
 		Shutdown: a.shutdown, Log: a.part("control"),
 	})

@@ -98,6 +98,9 @@ func (a *App) health(ctx context.Context) httpserver.Health {
 	return httpserver.Health{Status: s.State, Version: s.Version, UptimeS: s.UptimeS}
 }
 
+// Healthy reports whether the instance works, if need be without some part.
+func (a *App) Healthy(ctx context.Context) bool { return a.Status(ctx).State != httpserver.Down }
+
 // Prompt is what the model would be sent before the owner's message.
 type Prompt struct {
 	Provider string      `json:"provider"`

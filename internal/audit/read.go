@@ -130,3 +130,19 @@ func (l *Log) read(ctx context.Context, query string, args ...any) ([]Row, error
 	}
 	return all, rows.Err()
 }
+
+// Counts says how much the log holds.
+type Counts struct {
+	Intents int64
+	Open    int64 // intents whose outcome is not written yet
+}
+
+// Count returns how many intents the log holds and how many are open.
+func (l *Log) Count(ctx context.Context) (c Counts, err error) {
+	err = l.db.QueryRow(ctx, `SELECT count(*), count(*) - count(o.intent)
+		FROM audit_log AS a LEFT JOIN audit_log AS o ON o.intent = a.seq WHERE a.kind = 'intent'`).Scan(&c.Intents, &c.Open)
+	if err != nil {
+		return Counts{}, fmt.Errorf("count audit log: %w", err)
+	}
+	return c, nil
+}

@@ -84,6 +84,11 @@ func (c *Client) Status(ctx context.Context, into any) error {
 	return c.call(ctx, http.MethodGet, "/status", nil, into)
 }
 
+// Doctor fills into with what the instance finds when it examines itself.
+func (c *Client) Doctor(ctx context.Context, into any) error {
+	return c.call(ctx, http.MethodGet, "/doctor", nil, into)
+}
+
 // Prompt fills into with what the instance would send to the model.
 func (c *Client) Prompt(ctx context.Context, into any) error {
 	return c.call(ctx, http.MethodGet, "/prompt", nil, into)

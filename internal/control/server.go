@@ -31,6 +31,7 @@ type Deps struct {
 	Approvals approvals
 	Audit     auditor
 	Status    func(ctx context.Context) any          // what `phantom status` shows
+	Doctor    func(ctx context.Context) any          // what `phantom doctor` shows
 	Prompt    func(ctx context.Context) (any, error) // what would be sent to the model
 	Shutdown  func()                                 // asks the process to end
 	Log       *slog.Logger
@@ -71,7 +72,7 @@ type Server struct {
 // Listen takes the socket over from a process that is gone; the caller holds
 // the home's lock. Serve must follow.
 func Listen(ctx context.Context, d Deps) (*Server, error) {
-	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Approvals == nil || d.Audit == nil || d.Status == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
+	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Approvals == nil || d.Audit == nil || d.Status == nil || d.Doctor == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
 		return nil, errors.New("control: a dependency is missing")
 	}
 	if err := os.Remove(d.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -192,6 +193,7 @@ func (s *Server) routes() http.Handler {
 		"GET /watch":               s.watch,
 		"POST /stop":               s.stop,
 		"GET /status":              s.status,
+		"GET /doctor":              s.doctor,
 		"GET /prompt":              s.prompt,
 		"GET /approvals":           s.pending,
 		"POST /approvals/{number}": s.decide,
@@ -308,6 +310,10 @@ func (s *Server) audited(ctx context.Context, method, target string, do func() e
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(s.Status(r.Context()))
+}
+
+func (s *Server) doctor(w http.ResponseWriter, r *http.Request) error {
+	return json.NewEncoder(w).Encode(s.Doctor(r.Context()))
 }
 
 func (s *Server) prompt(w http.ResponseWriter, r *http.Request) error {

@@ -35,7 +35,7 @@ const (
 type Item struct {
 	ID         string             `json:"id"`
 	Text       string             `json:"text"`
-	Provenance phantom.Provenance `json:"-"`
+	Provenance phantom.Provenance `json:"provenance"`
 	At         time.Time          `json:"at"`
 }
 

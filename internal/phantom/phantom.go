@@ -87,6 +87,15 @@ func ParseProvenance(s string) Provenance {
 	return Unknown
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (p Provenance) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler; an unknown word is Unknown.
+func (p *Provenance) UnmarshalText(text []byte) error {
+	*p = ParseProvenance(string(text))
+	return nil
+}
+
 // Trusted reports whether instructions in such a text may be followed.
 func (p Provenance) Trusted() bool { return p == Owner }
 

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"phantom/internal/app"
+	"phantom/internal/audit"
+	"phantom/internal/config"
+	"phantom/internal/memory"
+	"phantom/internal/phantom"
+	"phantom/internal/spend"
+)
+
+// clock is how times are shown: the reader's own zone.
+const clock = "2006-01-02 15:04:05"
+
+// reader opens the home for looking into it.
+func (c *cli) reader(ctx context.Context) (*app.Reader, error) {
+	conf, err := c.load(false, config.Overrides{})
+	if err != nil {
+		return nil, err
+	}
+	return app.OpenReader(ctx, conf)
+}
+
+func (c *cli) costCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:     "cost",
+		Short:   "Show what was spent today and this month",
+		Long:    "Shows the spend of the day and the month (UTC), calls under way counted at their worst case.",
+		Example: "  phantom cost\n  phantom cost --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			report, err := r.Ledger.Report(cmd.Context(), time.Now())
+			if err != nil {
+				return err
+			}
+			return c.print(report, func(w io.Writer) { writeCost(w, report) })
+		},
+	})
+}
+
+func writeCost(w io.Writer, r spend.Report) {
+	of := func(limit phantom.MicroUSD) string {
+		if limit == 0 {
+			return "no ceiling"
+		}
+		return "of " + limit.String()
+	}
+	fmt.Fprintf(w, "today  %10v  %s\nmonth  %10v  %s\n", r.Today, of(r.PerDay), r.Month, of(r.PerMonth))
+	for _, part := range []struct {
+		name   string
+		shares []spend.Share
+	}{{"model", r.ByModel}, {"channel", r.ByChannel}, {"purpose", r.ByPurpose}} {
+		for _, s := range part.shares {
+			fmt.Fprintf(w, "  by %-8s %-24s %6d calls %10v\n", part.name, s.Name, s.Calls, s.Cost)
+		}
+	}
+}
+
+func (c *cli) filesCommand() *cobra.Command {
+	var turn string
+	var limit int
+	cmd := c.jsonFlag(&cobra.Command{
+		Use:     "files",
+		Short:   "List what tools read, wrote, created, deleted and ran",
+		Example: "  phantom files\n  phantom files --turn 0197c0de-… --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			files, err := r.Audit.Files(cmd.Context(), phantom.TurnID(turn), limit)
+			if err != nil {
+				return err
+			}
+			return c.print(files, func(w io.Writer) {
+				for _, f := range files {
+					hash := f.Hash
+					if hash != "" {
+						hash = "  sha256:" + hash[:min(12, len(hash))]
+					}
+					fmt.Fprintf(w, "%s  %-6s  %8d  %s%s\n", f.At.Local().Format(clock), f.Op, f.Bytes, printable(f.Path), hash)
+				}
+			})
+		},
+	})
+	cmd.Flags().StringVar(&turn, "turn", "", "only this turn")
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many, newest last")
+	return cmd
+}
+
+func (c *cli) auditCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "audit", Short: "Read the audit log"}
+	var f audit.Filter
+	var turn string
+	tail := c.jsonFlag(&cobra.Command{
+		Use:     "tail",
+		Short:   "Show the last rows",
+		Long:    "Shows the last rows of the audit log: an intent before every effect, an outcome after it.",
+		Example: "  phantom audit tail\n  phantom audit tail --limit 200 --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			f.Turn = phantom.TurnID(turn)
+			rows, err := r.Audit.Tail(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			return c.print(rows, func(w io.Writer) {
+				for _, row := range rows {
+					writeRow(w, row)
+				}
+			})
+		},
+	})
+	tail.Flags().IntVar(&f.Limit, "limit", 40, "how many, newest last")
+	tail.Flags().StringVar(&turn, "turn", "", "only this turn")
+	tail.Flags().StringVar(&f.Surface, "surface", "", "only this surface, such as terminal or control")
+	cmd.AddCommand(tail)
+	return cmd
+}
+
+func writeRow(w io.Writer, r audit.Row) {
+	what := strings.TrimSpace(r.Method + " " + r.Tool)
+	if r.Kind == "intent" {
+		fmt.Fprintf(w, "%6d  %s  %-8s %-8s %-20s %s  %s\n", r.Seq, r.At.Local().Format(clock), r.Surface, r.Kind, what, printable(r.Target), printable(r.Input))
+		return
+	}
+	fmt.Fprintf(w, "%6d  %s  %-8s %-8s %-20s of %d: %s %v  %s\n", r.Seq, r.At.Local().Format(clock), r.Surface, r.Kind, what, r.Intent, r.Outcome, r.Duration.Round(time.Millisecond), printable(r.Detail))
+}
+
+func (c *cli) memoryCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "memory", Short: "Look into what Phantom remembers"}
+	var limit int
+	search := c.jsonFlag(&cobra.Command{
+		Use:     "search WORDS",
+		Short:   "Find memories",
+		Example: "  phantom memory search staging server",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := c.reader(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			found, err := r.Memory.Search(cmd.Context(), strings.Join(args, " "), limit)
+			if err != nil {
+				return err
+			}
+			if found == nil {
+				found = []memory.Item{}
+			}
+			return c.print(found, func(w io.Writer) {
+				for _, item := range found {
+					fmt.Fprintf(w, "%s  %-6s  %s\n", item.At.Local().Format(clock), item.Provenance, printable(item.Text))
+				}
+			})
+		},
+	})
+	search.Flags().IntVar(&limit, "limit", 20, "how many, best first")
+	cmd.AddCommand(search)
+	return cmd
+}

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"phantom/internal/approval"
+	"phantom/internal/audit"
+	"phantom/internal/config"
+	"phantom/internal/memory"
+	"phantom/internal/secret"
+	"phantom/internal/spend"
+	"phantom/internal/store"
+)
+
+// Reader looks into a home without changing it, whether an instance runs or not.
+type Reader struct {
+	DB        *store.DB
+	Audit     *audit.Log
+	Ledger    *spend.Ledger
+	Memory    *memory.Store
+	Approvals *approval.Store
+}
+
+// OpenReader opens a home for reading.
+func OpenReader(ctx context.Context, c *config.Config) (*Reader, error) {
+	db, err := store.Open(ctx, store.Options{Path: c.Home.Database(), ReadOnly: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s has not run yet, so there is nothing to show: try `phantom ask \"hello\"`", c.Home.Dir())
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{DB: db}
+	if err := r.open(c); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return r, nil
+}
+
+func (r *Reader) open(c *config.Config) error {
+	key, err := keyFile(c.Home.LogKey())
+	if err != nil {
+		return err
+	}
+	if r.Audit, err = audit.New(r.DB, secret.NewRedactor(c.Secrets...), key); err != nil {
+		return err
+	}
+	if r.Ledger, err = spend.New(r.DB, prices(c), spend.Ceilings(c.Spend)); err != nil {
+		return err
+	}
+	if r.Memory, err = memory.New(r.DB); err != nil {
+		return err
+	}
+	r.Approvals, err = approval.New(r.DB)
+	return err
+}
+
+// Close closes the database.
+func (r *Reader) Close() error { return r.DB.Close() }

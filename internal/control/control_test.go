@@ -1,0 +1,212 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"phantom/internal/approval"
+	"phantom/internal/audit"
+	"phantom/internal/phantom"
+	"phantom/internal/router"
+	"phantom/internal/secret"
+	"phantom/internal/store/storetest"
+)
+
+var key = secret.New(strings.Repeat("k", 64))
+
+// desk is a conversation that answers at once.
+type desk struct {
+	mu   sync.Mutex
+	seen []phantom.Principal
+}
+
+func (d *desk) note(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = append(d.seen, phantom.PrincipalFrom(ctx))
+}
+
+func (d *desk) Await(ctx context.Context, c phantom.ConversationID, submit func() (phantom.MessageID, error), show func(router.Event)) (phantom.Reply, error) {
+	d.note(ctx)
+	if _, err := submit(); err != nil {
+		return phantom.Reply{}, err
+	}
+	show(router.Event{Delivered: &phantom.Delivery{Text: "on its way"}})
+	return phantom.Reply{Text: "answer", Conversation: c, State: phantom.TurnDone}, nil
+}
+
+func (d *desk) Receive(ctx context.Context, _ string, in phantom.Inbound) (phantom.MessageID, error) {
+	d.note(ctx)
+	if in.Text == "" {
+		return "", errors.New("the message is empty")
+	}
+	return "m1", nil
+}
+
+func (d *desk) Watch(phantom.ConversationID) (<-chan router.Event, func()) {
+	return make(chan router.Event), func() {}
+}
+
+func (d *desk) Stop(ctx context.Context, _ phantom.ConversationID) (int, error) {
+	d.note(ctx)
+	return 2, nil
+}
+
+func serve(t *testing.T) (socket string, d *desk, log *audit.Log) {
+	t.Helper()
+	db := storetest.Open(t)
+	log, err := audit.New(db, secret.NewRedactor(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions, err := approval.New(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d = &desk{}
+	socket = filepath.Join(t.TempDir(), "control.sock")
+	s, err := Listen(t.Context(), Deps{
+		Socket: socket, Key: key, Owner: "owner", Router: d, Approvals: questions, Audit: log,
+		Status: func(context.Context) any { return map[string]string{"state": "ok"} },
+		Doctor: func(context.Context) any { return nil },
+		Prompt: func(context.Context) (any, error) { return nil, errors.New("no prompt") }, Shutdown: func() {},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return socket, d, log
+}
+
+func TestCallsActAsTheOwner(t *testing.T) {
+	socket, d, log := serve(t)
+	c := NewClient(socket, key)
+	defer c.Close()
+	var got []Event
+	for e, err := range c.Ask(t.Context(), Message{Conversation: "main", Identity: "i1", Text: "hello"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	if len(got) != 2 || got[0].Kind != EventDelivered || got[1].Reply == nil || got[1].Reply.Text != "answer" {
+		t.Errorf("events = %+v", got)
+	}
+	if n, err := c.Stop(t.Context(), ""); err != nil || n != 2 {
+		t.Errorf("Stop = %d, %v", n, err)
+	}
+	for _, p := range d.seen {
+		if p.Kind != phantom.KindOwner || p.Name != "owner" {
+			t.Errorf("the call acted as %+v", p)
+		}
+	}
+	var prompt any
+	if err := c.Prompt(t.Context(), &prompt); err == nil || err.Error() != "no prompt" {
+		t.Errorf("a failing call: %v, want the instance's own words", err)
+	}
+	if _, err := c.Decide(t.Context(), 99, true); err == nil || !strings.Contains(err.Error(), "no such question") {
+		t.Errorf("an unknown approval: %v", err)
+	}
+	rows, err := log.Tail(t.Context(), audit.Filter{Limit: 10, Surface: "control"})
+	if err != nil || len(rows) != 4 {
+		t.Errorf("%d audit rows, %v, want intent and outcome of stop and of the decision", len(rows), err)
+	}
+}
+
+func TestCallersWithoutTheKey(t *testing.T) {
+	socket, d, log := serve(t)
+	other := NewClient(socket, secret.New(strings.Repeat("x", 64)))
+	if err := other.Status(t.Context(), nil); !errors.Is(err, errProof) {
+		t.Errorf("a wrong key: %v, want errProof", err)
+	}
+	for name, bytes := range map[string]string{
+		"plain HTTP":      "GET /status HTTP/1.1\r\nHost: x\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n",
+		"a short line":    "AAAA\n",
+		"a silent caller": "",
+	} {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, bytes); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(conn)
+		if err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(raw), "HTTP/") {
+			t.Errorf("%s: reached HTTP: %q", name, raw)
+		}
+		conn.Close()
+	}
+	// Reflection: a caller that sends the server's own words back.
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	nonce, err := readLine(conn, nonceSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(sendLine(conn, nonce), sendLine(conn, prove(secret.New("guess"), clientLabel, nonce, nonce))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readLine(conn, nonceSize); err == nil {
+		t.Error("the server proved itself to a caller without the key")
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		rows, err := log.Tail(t.Context(), audit.Filter{Limit: 20, Surface: "control"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 10 { // five callers, an intent and a refusal each
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d audit rows, want 10", len(rows))
+		}
+	}
+	if len(d.seen) != 0 {
+		t.Errorf("a caller without the key got through: %v", d.seen)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	c := NewClient(filepath.Join(t.TempDir(), "none.sock"), key)
+	if err := c.Status(t.Context(), nil); !errors.Is(err, ErrNoInstance) {
+		t.Errorf("error = %v, want ErrNoInstance", err)
+	}
+}
+
+func FuzzHandshakeLine(f *testing.F) {
+	f.Add([]byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"))
+	f.Add([]byte("\x00\xff"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if got, err := readLine(strings.NewReader(string(raw)), nonceSize); err == nil && len(got) != nonceSize {
+			t.Errorf("%d bytes, want %d", len(got), nonceSize)
+		}
+	})
+}
