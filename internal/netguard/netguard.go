@@ -122,12 +122,13 @@ func New(c Config) (*Guard, error) {
 }
 
 // Client returns the one client for addresses that others chose. A refusal is
-// a *DeniedError inside the client's own error.
+// a *DeniedError inside the client's own error. Each caller gets a copy, so
+// that nobody can loosen another's; all share one transport.
 func (g *Guard) Client() *http.Client {
 	if g == nil || g.client == nil {
 		return &http.Client{Transport: refusing{}} // a nil client would be the unguarded one of net/http
 	}
-	return g.client
+	return new(*g.client)
 }
 
 // URL applies the URL rules alone, without I/O: what it blocks never gets as
