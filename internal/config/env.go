@@ -84,8 +84,9 @@ func readEnvFile(path string) (map[string]string, error) {
 	return parseEnv(filepath.Base(path), string(raw))
 }
 
-// maxFile is the size of a file, in bytes, above which it is not read.
-const maxFile = 256 << 10
+// maxFile is the size of a file, in bytes, above which it is not read: the YAML
+// parser's time grows with the square of it.
+const maxFile = 64 << 10
 
 // readLimited reads a file that is not too large and does not have any of the
 // forbidden permission bits.

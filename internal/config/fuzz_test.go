@@ -44,8 +44,8 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, text string) {
-		if _, ok := original[name]; !ok {
-			t.Skip("not a case")
+		if _, ok := original[name]; !ok || len(text) > 4<<10 {
+			t.Skip("not a case, or one that takes the parser too long")
 		}
 		path := filepath.Join(home.Config(), name)
 		write(t, path, text)
