@@ -1,0 +1,218 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit codes of the helper itself; the program's own is in the report.
+const (
+	helperOK     = 0
+	helperFailed = 70
+	helperUsage  = 64
+)
+
+// Helper is the main function of the hidden command that a call starts. It
+// returns the helper's exit code.
+func Helper(args []string) int {
+	if len(args) == 0 {
+		return helperUsage
+	}
+	switch args[0] {
+	case stageProbe:
+		return probe(args[1:])
+	case stageRun:
+		return helperRun()
+	case stageClone:
+		return helperClone(args[1:])
+	default:
+		return helperUsage
+	}
+}
+
+// helperRun obeys one order and reports how it went.
+func helperRun() int {
+	h := &helper{orders: os.NewFile(fdOrder, "order"), reports: os.NewFile(fdReport, "report")}
+	rep := report{}
+	if err := h.obey(&rep); err != nil {
+		if errors.Is(err, io.EOF) {
+			return helperFailed // Phantom ended before it gave an order
+		}
+		rep = report{Error: err.Error()}
+	}
+	if err := json.NewEncoder(h.reports).Encode(rep); err != nil {
+		return helperFailed // nobody is left to hear it
+	}
+	return helperOK
+}
+
+// helperClone starts the real helper in namespaces of its own. An ordinary
+// user's Phantom cannot do that itself: it is closed to other processes, and
+// so is its child's id map.
+func helperClone(args []string) int {
+	if len(args) != 1 {
+		return helperUsage
+	}
+	// The death signal belongs to the thread that starts the child.
+	runtime.LockOSThread()
+	// Our own arguments end in the stage and its one argument.
+	again := append(slices.Clone(os.Args[1:len(os.Args)-2]), stageRun)
+	cmd := exec.Command("/proc/self/exe", again...) //nolint:noctx // it ends with its order pipe
+	cmd.Env = []string{"LANG=C"}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{os.NewFile(fdOrder, "order"), os.NewFile(fdReport, "report")}
+	if _, err := unix.FcntlInt(fdExtra, unix.F_GETFD, 0); err == nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(fdExtra, "extra"))
+	}
+	uid, gid := os.Getuid(), os.Getgid()
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setsid:      true,
+		Pdeathsig:   unix.SIGKILL,
+		Cloneflags:  namespaces(args[0] == online) | unix.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_KILL},
+	}
+	if err := cmd.Start(); err != nil {
+		rep := report{Error: fmt.Sprintf("make namespaces: %v", err)}
+		_ = json.NewEncoder(os.NewFile(fdReport, "report")).Encode(rep) // nobody else to tell
+		return helperFailed
+	}
+	if err := cmd.Wait(); err != nil {
+		return helperFailed
+	}
+	return helperOK
+}
+
+// helper is the process between Phantom and the program.
+type helper struct {
+	orders  *os.File
+	reports *os.File
+	order   order
+}
+
+func (h *helper) obey(rep *report) error {
+	// The program must not reach into us, nor inherit what we were given.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("close the helper to others: %w", err)
+	}
+	if err := unix.CloseRange(fdOrder, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("keep descriptors from the program: %w", err)
+	}
+	orders := bufio.NewReader(h.orders)
+	line, err := orders.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, &h.order); err != nil {
+		return fmt.Errorf("read the order: %w", err)
+	}
+	notes, err := openNotes(string(h.order.Record))
+	if err != nil {
+		return err
+	}
+	t := &tree{limits: h.order.Limits, pidns: os.Getpid() == 1, notes: notes}
+	if err := h.prepare(); err != nil {
+		return err
+	}
+	main, err := h.launch()
+	if err != nil {
+		return err
+	}
+	*rep = t.watch(main, orders)
+	return nil
+}
+
+// prepare does what concerns the whole helper.
+func (h *helper) prepare() error {
+	unix.Umask(0o077)
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become the reaper of the tree: %w", err)
+	}
+	limit := func(what int, n uint64) error {
+		return unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n})
+	}
+	if err := errors.Join(limit(unix.RLIMIT_CORE, 0), limit(unix.RLIMIT_FSIZE, uint64(h.order.Limits.FileSize))); err != nil {
+		return fmt.Errorf("set limits: %w", err)
+	}
+	if h.order.Level == Full {
+		if err := h.order.Mounts.apply(h.order.Profile, h.order.Limits); err != nil {
+			return err
+		}
+	}
+	if h.order.UID != 0 {
+		// A pipe belongs to whoever made it, and its end could not be opened
+		// again under /dev/stdout by another user.
+		for fd := range fdOrder {
+			var st unix.Stat_t
+			if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+				if err := unix.Fchown(fd, h.order.UID, h.order.UID); err != nil {
+					return fmt.Errorf("hand over the standard files: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// launch starts the program from a thread of its own that wears the
+// restrictions. The thread ends with its goroutine, because a program could
+// signal the helper through a thread of its own domain.
+func (h *helper) launch() (int, error) {
+	path, err := lookPath(string(h.order.Argv[0]), h.order.Env, string(h.order.Dir))
+	if err != nil {
+		return 0, err
+	}
+	type result struct {
+		pid int
+		err error
+	}
+	done := make(chan result)
+	var start func()
+	start = func() {
+		runtime.LockOSThread() // never unlocked
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread cannot end; hold it and take another.
+			go start()
+			select {}
+		}
+		if err := h.confine(); err != nil {
+			done <- result{err: err}
+			return
+		}
+		files := []uintptr{0, 1, 2}
+		if h.order.Extra {
+			files = append(files, fdExtra)
+		}
+		pid, err := syscall.ForkExec(path, plain(h.order.Argv), &syscall.ProcAttr{
+			Dir: string(h.order.Dir), Env: plain(h.order.Env), Files: files,
+			Sys: &syscall.SysProcAttr{Setsid: true},
+		})
+		if err != nil {
+			err = fmt.Errorf("start %s in %s: %w", path, string(h.order.Dir), err)
+		}
+		done <- result{pid, err}
+	}
+	go start()
+	r := <-done
+	return r.pid, r.err
+}
+
+func plain(in []raw) []string {
+	out := make([]string, len(in))
+	for i, r := range in {
+		out[i] = string(r)
+	}
+	return out
+}

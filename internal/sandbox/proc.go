@@ -1,0 +1,168 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is one line of the kernel's process table.
+type process struct {
+	pid, parent int
+	state       byte
+	start       uint64        // clock ticks since boot: with the pid it names a process for good
+	cpu         time.Duration // its own and that of the children it has reaped
+	resident    int64         // bytes
+}
+
+func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
+
+// The kernel reports times to programs in this unit on every architecture.
+const tick = time.Second / 100
+
+// Fields of /proc/<pid>/stat, counted from the one after the name.
+const (
+	statState   = 0
+	statParent  = 1
+	statCPU     = 11 // utime, stime, cutime, cstime
+	statStart   = 19
+	statRSS     = 21
+	statAtLeast = 22
+)
+
+var errStat = errors.New("not a line of the process table")
+
+// parseStat reads /proc/<pid>/stat. The name in it was chosen by the program
+// and may hold blanks and brackets, so the fields count from the last bracket.
+func parseStat(b []byte) (process, error) {
+	name, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if name < 0 || end < name {
+		return process{}, errStat
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(b[:name])))
+	if err != nil {
+		return process{}, errStat
+	}
+	f := bytes.Fields(b[end+1:])
+	if len(f) < statAtLeast || len(f[statState]) != 1 {
+		return process{}, errStat
+	}
+	p := process{pid: pid, state: f[statState][0]}
+	if p.parent, err = strconv.Atoi(string(f[statParent])); err != nil {
+		return process{}, errStat
+	}
+	for _, field := range f[statCPU : statCPU+4] {
+		n, err := strconv.ParseInt(string(field), 10, 64)
+		if err != nil {
+			return process{}, errStat
+		}
+		p.cpu += time.Duration(n) * tick
+	}
+	if p.start, err = strconv.ParseUint(string(f[statStart]), 10, 64); err != nil {
+		return process{}, errStat
+	}
+	pages, err := strconv.ParseInt(string(f[statRSS]), 10, 64)
+	if err != nil {
+		return process{}, errStat
+	}
+	p.resident = pages * int64(os.Getpagesize())
+	return p, nil
+}
+
+// lookUp returns the process pid; ok is false when there is none.
+func lookUp(pid int) (p process, ok bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return process{}, false
+	}
+	p, err = parseStat(b)
+	return p, err == nil
+}
+
+// processes returns every process that /proc shows. One that ends meanwhile is
+// left out.
+func processes() ([]process, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("read the process table: %w", err)
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("read the process table: %w", err)
+	}
+	var all []process
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			if p, ok := lookUp(pid); ok {
+				all = append(all, p)
+			}
+		}
+	}
+	return all, nil
+}
+
+// beneath returns the descendants of root, nearest first, those that are dead
+// but not yet reaped among them.
+func beneath(root int) ([]process, error) {
+	all, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	children := make(map[int][]process, len(all))
+	for _, p := range all {
+		children[p.parent] = append(children[p.parent], p)
+	}
+	var out []process
+	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
+		for _, p := range children[queue[0]] {
+			queue = append(queue, p.pid)
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// living drops those that only wait to be reaped.
+func living(tree []process) []process {
+	return slices.DeleteFunc(tree, process.dead)
+}
+
+// exactMemory is the tree's memory with shared pages counted once. It costs
+// more than the plain sum and is asked only when that is over the limit.
+func exactMemory(tree []process) int64 {
+	var total int64
+	for _, p := range tree {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/smaps_rollup")
+		if err != nil {
+			total += p.resident // unreadable counts in full
+			continue
+		}
+		total += pss(b, p.resident)
+	}
+	return total
+}
+
+func pss(rollup []byte, otherwise int64) int64 {
+	for line := range bytes.Lines(rollup) {
+		rest, ok := bytes.CutPrefix(line, []byte("Pss:"))
+		if !ok {
+			continue
+		}
+		if f := bytes.Fields(rest); len(f) == 2 {
+			if kb, err := strconv.ParseInt(string(f[0]), 10, 64); err == nil {
+				return kb << 10
+			}
+		}
+	}
+	return otherwise
+}
+
+// kill ends a process. One that is gone already is what was wanted.
+func kill(pid int) { _ = unix.Kill(pid, unix.SIGKILL) }

@@ -1,0 +1,11 @@
+package seccomp
+
+import "golang.org/x/sys/unix"
+
+const (
+	nativeArch = unix.AUDIT_ARCH_X86_64
+	foreignBit = 0x40000000 // marks the numbers of x32
+)
+
+// deniedHere are the calls that only this architecture has.
+var deniedHere = []uint32{unix.SYS_IOPL, unix.SYS_IOPERM, unix.SYS_MODIFY_LDT, unix.SYS_USELIB, unix.SYS_USTAT, unix.SYS_SYSFS}

@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Why the sandbox ends a tree.
+const (
+	killedCancelled = "cancelled"
+	killedMemory    = "memory"
+	killedProcesses = "processes"
+	killedCPU       = "cpu"
+)
+
+const (
+	// pollEvery is how often a tree is counted; it bounds the overshoot.
+	pollEvery = 20 * time.Millisecond
+	// exactEvery spaces out the costly count of memory.
+	exactEvery = 100 * time.Millisecond
+	// killEvery is the pause between two rounds of killing.
+	killEvery = time.Millisecond
+)
+
+// tree is what the helper watches over.
+type tree struct {
+	limits    Limits
+	pidns     bool // we are process 1, so everybody else is the tree
+	notes     *notes
+	nextExact time.Time
+}
+
+// watch waits for the main process, ends what it leaves behind, and ends
+// everything when a limit is passed or when orders, the line to Phantom, ends.
+func (t *tree) watch(main int, orders io.Reader) report {
+	mainEnd := make(chan unix.WaitStatus, 1)
+	allEnd := make(chan struct{})
+	go reap(main, mainEnd, allEnd)
+	hangUp := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, orders) // any end is the end
+		close(hangUp)
+	}()
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	var rep report
+	for {
+		select {
+		case status := <-mainEnd:
+			rep.Code, rep.Signal = status.ExitStatus(), 0
+			if status.Signaled() {
+				rep.Code, rep.Signal = 0, int(status.Signal())
+			}
+			if rest, err := t.members(); err == nil {
+				rep.Leftover = len(rest)
+			}
+			t.end(allEnd)
+			return rep
+		case <-hangUp:
+			rep.Killed = killedCancelled
+		case <-poll.C:
+			rep.Killed = t.over()
+		}
+		if rep.Killed != "" {
+			t.end(allEnd)
+			if status := <-mainEnd; status.Signaled() {
+				rep.Signal = int(status.Signal())
+			} else {
+				rep.Code = status.ExitStatus()
+			}
+			return rep
+		}
+	}
+}
+
+// reap collects every dead descendant. When there is no child left there is no
+// descendant left: whoever loses a parent becomes our child before that parent
+// can be reaped.
+func reap(main int, mainEnd chan<- unix.WaitStatus, allEnd chan<- struct{}) {
+	defer close(allEnd)
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil: // ECHILD: nobody is left
+			return
+		case pid == main:
+			mainEnd <- status
+		}
+	}
+}
+
+// members returns the living processes of the tree.
+func (t *tree) members() ([]process, error) {
+	all, err := beneath(os.Getpid())
+	return living(all), err
+}
+
+// end kills until nobody is left.
+func (t *tree) end(allEnd <-chan struct{}) {
+	for {
+		if t.pidns {
+			_ = unix.Kill(-1, unix.SIGKILL) // all but us, at one stroke
+		} else if tree, err := t.members(); err == nil {
+			// Stopped first, a tree cannot grow faster than it is killed.
+			for _, p := range tree {
+				_ = unix.Kill(p.pid, unix.SIGSTOP) // it may be gone
+			}
+			for _, p := range tree {
+				kill(p.pid)
+			}
+		}
+		select {
+		case <-allEnd:
+			return
+		case <-time.After(killEvery):
+		}
+	}
+}
+
+// over says which limit the tree has passed, if any. A tree that cannot be
+// counted is over all of them.
+func (t *tree) over() string {
+	members, err := t.members()
+	if err != nil || t.notes.keep(members) != nil {
+		return killedProcesses
+	}
+	if len(members) > t.limits.Processes {
+		return killedProcesses
+	}
+	var memory int64
+	var used time.Duration
+	for _, p := range members {
+		memory += p.resident
+		used += p.cpu
+	}
+	if memory > t.limits.Memory && !time.Now().Before(t.nextExact) {
+		if exactMemory(members) > t.limits.Memory {
+			return killedMemory
+		}
+		t.nextExact = time.Now().Add(exactEvery)
+	}
+	if t.limits.CPU > 0 {
+		var reaped unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &reaped); err != nil {
+			return killedCPU
+		}
+		used += time.Duration(reaped.Utime.Nano() + reaped.Stime.Nano())
+		if used > t.limits.CPU {
+			return killedCPU
+		}
+	}
+	return ""
+}
