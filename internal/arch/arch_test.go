@@ -96,6 +96,8 @@ func TestRulesSeeWhatBreaksThem(t *testing.T) {
 		{"a client of one's own", "powers", session, "package session\nimport \"net/http\"\nvar c = &http.Client{}\n", "net/http.Client{}"},
 		{"a new client of one's own", "powers", session, "package session\nimport \"net/http\"\nfunc g() { c := new(http.Client); _ = c }\n", "net/http.Client{}"},
 		{"a declared client of one's own", "powers", session, "package session\nimport \"net/http\"\nfunc g() { var c http.Client; _ = c }\n", "net/http.Client{}"},
+		{"a client inside a struct", "powers", session, "package session\nimport \"net/http\"\ntype s struct { c http.Client }\n", "net/http.Client{}"},
+		{name: "a client from elsewhere", rule: "powers", file: session, text: "package session\nimport \"net/http\"\ntype s struct { c *http.Client }\n"},
 		{"a listener", "powers", session, "package session\nimport \"net\"\nfunc g() { net.Listen(\"\", \"\") }\n", "net.Listen"},
 		{"a context from nowhere", "powers", session, "package session\nimport \"context\"\nvar c = context.TODO()\n", "context.TODO"},
 		{"sleep", "powers", session, "package session\nimport \"time\"\nfunc g() { time.Sleep(1) }\n", "time.Sleep"},

@@ -151,6 +151,8 @@ func (h *house) uses(s *source) map[string]string {
 			used[full(n.Type)+"{}"] = h.at(n)
 		case *ast.ValueSpec:
 			used[full(n.Type)+"{}"] = h.at(n)
+		case *ast.Field: // by value; a pointer is another's
+			used[full(n.Type)+"{}"] = h.at(n)
 		case *ast.CallExpr:
 			if f, ok := n.Fun.(*ast.Ident); ok && f.Obj == nil {
 				used["builtin."+f.Name] = h.at(n)
