@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Home is one Phantom's directory: a value that knows where everything lies.
@@ -156,7 +157,7 @@ func (h Home) Exists() (bool, error) {
 	}
 	path := filepath.Join(h.Config(), mainFile)
 	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, nil
 	}
 	if err != nil {

@@ -33,21 +33,23 @@ func TestFindHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, file, "")
+	write(t, filepath.Join(env, "config"), "")
 	write(t, filepath.Join(held, "config/phantom.yaml"), "")
 	t.Setenv("HOME", user)
 	for name, tc := range map[string]struct{ flag, env, cwd, want string }{
-		"flag before all":                    {flag, env, held, flag},
-		"PHANTOM_HOME before the directory":  {"", env, held, env},
-		"current directory that is a home":   {"", "", held, held},
-		"current directory that is none":     {"", "", flag, filepath.Join(user, ".phantom")},
-		"relative flag":                      {"sub/../new", "", flag, filepath.Join(flag, "new")},
-		"symlink is resolved":                {link, "", flag, env},
-		"symlink above what does not exist":  {filepath.Join(link, "a/b"), "", flag, filepath.Join(env, "a/b")},
-		"tilde that no shell expanded":       {"", "~/p", flag, filepath.Join(user, "p")},
-		"file is refused":                    {file, "", flag, ""},
-		"below a file is refused":            {filepath.Join(file, "x"), "", flag, ""},
-		"symlink to nothing is refused":      {dangling, "", flag, ""},
-		"below a symlink to nothing as well": {filepath.Join(dangling, "x"), "", flag, ""},
+		"flag before all":                      {flag, env, held, flag},
+		"PHANTOM_HOME before the directory":    {"", env, held, env},
+		"current directory that is a home":     {"", "", held, held},
+		"current directory that is none":       {"", "", flag, filepath.Join(user, ".phantom")},
+		"current directory with a file config": {"", "", env, filepath.Join(user, ".phantom")},
+		"relative flag":                        {"sub/../new", "", flag, filepath.Join(flag, "new")},
+		"symlink is resolved":                  {link, "", flag, env},
+		"symlink above what does not exist":    {filepath.Join(link, "a/b"), "", flag, filepath.Join(env, "a/b")},
+		"tilde that no shell expanded":         {"", "~/p", flag, filepath.Join(user, "p")},
+		"file is refused":                      {file, "", flag, ""},
+		"below a file is refused":              {filepath.Join(file, "x"), "", flag, ""},
+		"symlink to nothing is refused":        {dangling, "", flag, ""},
+		"below a symlink to nothing as well":   {filepath.Join(dangling, "x"), "", flag, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(tc.cwd)

@@ -34,10 +34,17 @@ type Answers struct {
 // environment's, else the defaults.
 func DefaultAnswers() Answers {
 	d := defaults(Home{})
+	owner := map[string]string{}
+	for channel, variable := range map[string]string{"slack": "OWNER_SLACK_USER_ID", "telegram": "OWNER_TELEGRAM_USER_ID", "email": "OWNER_EMAIL"} {
+		if id := variableOr(variable, ""); id != "" {
+			owner[channel] = id
+		}
+	}
 	return Answers{
 		Name: variableOr("PHANTOM_NAME", d.Name), Role: variableOr("PHANTOM_ROLE", d.Role),
 		Model: variableOr("PHANTOM_MODEL", d.Model), PublicURL: variableOr("PHANTOM_PUBLIC_URL", ""),
-		Port: d.Port, // PORT stays a matter of each start
+		Port:  d.Port, // PORT stays a matter of each start
+		Owner: owner,
 	}
 }
 

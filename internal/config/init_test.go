@@ -240,6 +240,44 @@ func TestInitWritesItsAnswers(t *testing.T) {
 	}
 }
 
+// TestInitFromTheEnvironment is what --yes does: what is no secret must stay
+// when the environment does not.
+func TestInitFromTheEnvironment(t *testing.T) {
+	emptyEnvironment(t)
+	set := map[string]string{
+		"PHANTOM_NAME": "eve", "PHANTOM_MODEL": "claude-haiku-4-5", "PHANTOM_PUBLIC_URL": "https://eve.example.com", "OWNER_SLACK_USER_ID": "U0123ABCD",
+		"SLACK_BOT_TOKEN": "xoxb-1-abcdefghijkl", "SLACK_APP_TOKEN": "xapp-1-abcdefghijkl",
+	}
+	for name, value := range set {
+		t.Setenv(name, value)
+	}
+	h, err := config.FindHome(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := config.Init(h, config.DefaultAnswers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(created, ".env.local") {
+		t.Error("secrets of the environment were written")
+	}
+	for name := range set {
+		t.Setenv(name, "")
+	}
+	c, err := config.Load(h, config.Overrides{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.Name, c.Model, c.PublicURL, c.Owner["slack"]}
+	if want := []string{"eve", "claude-haiku-4-5", "https://eve.example.com", "U0123ABCD"}; !slices.Equal(got, want) {
+		t.Errorf("without the environment: %q, want %q", got, want)
+	}
+	if len(c.Disabled) != 1 || c.Disabled[0].Part != "slack" || !strings.Contains(c.Disabled[0].Reason, "SLACK_BOT_TOKEN is not set") {
+		t.Errorf("disabled = %v, want slack for its missing token", c.Disabled)
+	}
+}
+
 func TestInitRefusesBadAnswers(t *testing.T) {
 	good := config.DefaultAnswers()
 	for name, spoil := range map[string]func(*config.Answers){

@@ -3,6 +3,7 @@ package strict
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,14 +185,7 @@ func Texts(key string, to *[]string, r Rule) Field {
 // OneOf is the rule of a word from a list.
 func OneOf(words ...string) Rule {
 	want := "one of " + strings.Join(words, ", ")
-	return Rule{want, func(s string) bool {
-		for _, w := range words {
-			if s == w {
-				return true
-			}
-		}
-		return false
-	}}
+	return Rule{want, func(s string) bool { return slices.Contains(words, s) }}
 }
 
 // Hidden is a key whose value must come out of a variable; suggested is the
@@ -203,7 +197,7 @@ func Hidden(key, suggested string, to *secret.Value, r Rule) Field {
 		}
 		s, isText := n.syntax.(*ast.StringNode)
 		if !isText || !onlyVariable(s.Value) {
-			n.Problem("a secret must not stand in a config file: write `%s` here and put the value into the environment or into .env.local", secretLine(n.key(), suggested))
+			n.Problem("a secret must not stand in a config file: write `%s` here and put the value into the environment or into .env.local", n.secretLine(suggested))
 			return
 		}
 		value, ok := n.scalar(kindText, r.Want)
@@ -218,11 +212,12 @@ func Hidden(key, suggested string, to *secret.Value, r Rule) Field {
 	}}
 }
 
-func secretLine(key, variable string) string {
-	if key == "-" {
-		return fmt.Sprintf("- ${%s}", variable)
+// secretLine is what to write at the place of a secret.
+func (n Node) secretLine(variable string) string {
+	if strings.HasSuffix(n.path, "]") {
+		return "- ${" + variable + "}"
 	}
-	return fmt.Sprintf("%s: ${%s}", key, variable)
+	return n.path[strings.LastIndexByte(n.path, '.')+1:] + ": ${" + variable + "}"
 }
 
 // onlyVariable reports whether s is one ${NAME}, without a default.
@@ -238,39 +233,20 @@ func onlyVariable(s string) bool {
 // scalar returns the text of a scalar of the kind, variables replaced; false
 // if the key is not written or something is wrong with it.
 func (n Node) scalar(kind scalarKind, want string) (string, bool) {
-	var raw string
-	number := false
-	switch s := n.syntax.(type) {
-	case nil:
+	if n.syntax == nil {
 		return "", false
-	case *ast.StringNode:
-		raw = s.Value
-	case *ast.LiteralNode:
-		raw = s.Value.Value
-	case *ast.IntegerNode:
-		raw, number = s.Token.Value, true
-	case *ast.FloatNode:
-		raw, number = s.Token.Value, kind != kindIdentity
-	case *ast.BoolNode:
-		if kind == kindBool {
-			return s.Token.Value, true
-		}
-		n.Problem("found %s, want %s", n.describe(), want)
-		return "", false
-	default:
+	}
+	raw, written, ok := n.raw()
+	if !ok || (written != kindText && written != kind && (written != kindNumber || kind != kindIdentity)) {
 		n.Problem("found %s, want %s", n.describe(), want)
 		return "", false
 	}
-	if number {
-		if kind == kindNumber || kind == kindIdentity {
-			return raw, true
-		}
-		n.Problem("found %s, want %s", n.describe(), want)
-		return "", false
+	if written != kindText {
+		return raw, true
 	}
 	if n.file.shapes.String(raw) != raw {
 		variable := strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(n.path))
-		n.Problem("a secret seems to stand here: write `%s` and put the value into the environment or into .env.local", secretLine(n.key(), variable))
+		n.Problem("a secret seems to stand here: write `%s` and put the value into the environment or into .env.local", n.secretLine(variable))
 		return "", false
 	}
 	value, replaced, ok := n.expand(raw)
@@ -281,12 +257,21 @@ func (n Node) scalar(kind scalarKind, want string) (string, bool) {
 	return value, ok
 }
 
-// key returns the last part of the path: what stands before the colon.
-func (n Node) key() string {
-	if strings.HasSuffix(n.path, "]") {
-		return "-"
+// raw returns a scalar as it is written, and the kind that its writing has.
+func (n Node) raw() (string, scalarKind, bool) {
+	switch s := n.syntax.(type) {
+	case *ast.StringNode:
+		return s.Value, kindText, true
+	case *ast.LiteralNode:
+		return s.Value.Value, kindText, true
+	case *ast.IntegerNode:
+		return s.Token.Value, kindNumber, true
+	case *ast.FloatNode:
+		return s.Token.Value, kindNumber, true
+	case *ast.BoolNode:
+		return s.Token.Value, kindBool, true
 	}
-	return n.path[strings.LastIndexByte(n.path, '.')+1:]
+	return "", kindText, false
 }
 
 // expand replaces ${NAME} and ${NAME:-default} in a scalar that is already
