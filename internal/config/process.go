@@ -22,3 +22,7 @@ func (h Home) UserHome() string {
 	}
 	return filepath.Clean(dir)
 }
+
+// Defaults returns the settings of a home in which nothing is written, for
+// what has to judge before there is a home.
+func Defaults(h Home) *Config { return defaults(h) }
