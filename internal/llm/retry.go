@@ -34,6 +34,8 @@ func (e *APIError) Error() string {
 		return fmt.Sprintf("%s forbids this request (403): %s. Check what the key in %s may do", e.Provider, e.Message, e.KeyName)
 	case e.Status == 404:
 		return fmt.Sprintf("%s does not know model %q (404): check `model` in config/phantom.yaml", e.Provider, e.Model)
+	case e.Type == "insufficient_quota":
+		return fmt.Sprintf("%s has no credit left for the key in %s: add credit to the account, or use another key", e.Provider, e.KeyName)
 	case e.Status == 429 || e.Type == "rate_limit_error":
 		return fmt.Sprintf("%s limits the rate of requests (429) and went on doing so after several tries: wait a little, or raise the limit of the account", e.Provider)
 	case e.Status == 529 || e.Type == "overloaded_error":
@@ -47,6 +49,8 @@ func (e *APIError) Error() string {
 // Temporary reports whether the same request may succeed later.
 func (e *APIError) Temporary() bool {
 	switch e.Type {
+	case "insufficient_quota": // a 429 that waiting does not mend
+		return false
 	case "overloaded_error", "api_error", "rate_limit_error", "timeout_error":
 		return true
 	}

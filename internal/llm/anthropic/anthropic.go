@@ -110,8 +110,8 @@ func response(m sdk.Message) *llm.Response {
 		Model:   string(m.Model),
 		Message: llm.Message{Role: llm.Assistant},
 		Usage: phantom.Usage{
-			Input: m.Usage.InputTokens, Output: m.Usage.OutputTokens,
-			CacheRead: m.Usage.CacheReadInputTokens, CacheWrite: m.Usage.CacheCreationInputTokens,
+			Input: max(m.Usage.InputTokens, 0), Output: max(m.Usage.OutputTokens, 0), // a count below zero would give money back
+			CacheRead: max(m.Usage.CacheReadInputTokens, 0), CacheWrite: max(m.Usage.CacheCreationInputTokens, 0),
 		},
 	}
 	switch m.StopReason {
