@@ -1,0 +1,51 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// disk is the resolver over the file system of the machine.
+type disk struct{}
+
+// Disk returns a resolver that reads links and directories, and nothing else.
+func Disk() Resolver { return disk{} }
+
+func (disk) Resolve(path string) (string, error) { return resolve(path, 40) }
+
+// resolve follows a link even if nothing is there yet: what is written
+// through it would be made where it points.
+func resolve(path string, links int) (string, error) {
+	if links == 0 {
+		return "", fmt.Errorf("resolve %s: too many links", path)
+	}
+	rest := ""
+	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) || at == filepath.Dir(at) {
+			return "", fmt.Errorf("resolve %s: %w", path, err)
+		}
+		if to, err := os.Readlink(at); err == nil {
+			if !filepath.IsAbs(to) {
+				to = filepath.Join(filepath.Dir(at), to)
+			}
+			return resolve(filepath.Join(to, rest), links-1)
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+}
+
+func (disk) Glob(pattern string) ([]string, error) {
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("match %s: %w", pattern, err)
+	}
+	return found, nil
+}

@@ -1,0 +1,346 @@
+package policy
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"phantom/internal/policy/shell"
+)
+
+const saferDelete = "name the exact files or directories inside the workspace"
+
+// removed returns what a call deletes with all below it, and the single files
+// it deletes.
+func (c *call) removed() (trees, files []string) {
+	switch c.name {
+	case "rm", "grm", "srm", "trash", "gio", "rimraf", "wipe":
+		o := c.opts("")
+		if c.name == "gio" && !starts(o.Operands, "trash|remove") {
+			return nil, nil
+		}
+		if c.name == "rimraf" || c.name == "wipe" || c.name == "gio" || o.Has("r", "R", "recursive") {
+			return o.Operands, nil
+		}
+		if unknown(o.Operands) && c.unquotedFlags(o.Operands) {
+			return o.Operands, nil
+		}
+		return nil, o.Operands
+	case "npx", "bunx":
+		if w := c.words(); starts(w, "rimraf|del-cli|trash-cli") {
+			return w[1:], nil
+		}
+	case "unlink", "rmdir":
+		return nil, c.words()
+	case "mv", "gmv":
+		o := c.opts("tS", "target-directory", "suffix")
+		if _, ok := o.Value("t", "target-directory"); ok || len(o.Operands) < 2 {
+			return o.Operands, nil
+		}
+		return o.Operands[:len(o.Operands)-1], nil
+	case "rsync":
+		o := c.opts("efT", "rsh", "exclude", "include", "filter", "files-from", "rsync-path")
+		if c.deletes() && len(o.Operands) > 1 && !strings.Contains(o.Operands[len(o.Operands)-1], ":") {
+			return o.Operands[len(o.Operands)-1:], nil
+		}
+	case "robocopy", "find", "gfind":
+		return c.found()
+	}
+	return nil, nil
+}
+
+func (c *call) deletes() bool {
+	return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--del") })
+}
+
+// unquotedFlags reports whether the first operand may turn out to be an option.
+func (c *call) unquotedFlags(operands []string) bool {
+	return len(operands) > 1 && operands[0] == shell.Unknown && len(c.Argv) == 1+len(operands)
+}
+
+// found returns the roots of a find that deletes: as trees where nothing or
+// only a system place limits it.
+func (c *call) found() (trees, files []string) {
+	if !c.has("-delete") {
+		return nil, nil
+	}
+	var roots []string
+	limited := false
+	for i, a := range c.args() {
+		if strings.HasPrefix(a, "-") || a == "(" || a == "!" {
+			rest := c.args()[i:]
+			limited = slices.ContainsFunc(rest, func(w string) bool {
+				return slices.Contains([]string{"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-mtime", "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-size", "-empty", "-xtype", "-lname", "-perm", "-user"}, w)
+			}) && !slices.Contains(rest, "-o") && !slices.Contains(rest, "-or")
+			for j, w := range rest {
+				if (w == "-name" || w == "-iname" || w == "-path") && j+1 < len(rest) && wild(rest[j+1]) {
+					limited = false
+				}
+			}
+			break
+		}
+		roots = append(roots, a)
+	}
+	if len(roots) == 0 {
+		roots = []string{"."}
+	}
+	for _, r := range roots {
+		if limited && c.place(r) <= outside {
+			files = append(files, r)
+			continue
+		}
+		trees = append(trees, r)
+	}
+	return trees, files
+}
+
+// place is hits for a search that only takes some of what lies below: the
+// workspace and its like are then no worse than any directory.
+func (c *call) place(arg string) reach {
+	at := c.hits(arg)
+	if path := c.abs(arg); at == root && path != "" && under(c.p.cfg.Workspace, path) {
+		return free
+	}
+	return at
+}
+
+func (c *call) worst(paths []string) reach {
+	worst := free
+	for _, p := range paths {
+		worst = max(worst, c.hits(p))
+	}
+	return worst
+}
+
+func deleteRules() []rule {
+	const names = "rm grm srm trash gio rimraf wipe npx bunx unlink rmdir mv gmv rsync find gfind"
+	const family = "recursive-delete"
+	return []rule{
+		{id: "delete-root", family: family, severity: critical, programs: names, reason: "deletes or moves away the system's root, a home, the workspace as a whole, or a place that only the run decides", suggestion: saferDelete, match: func(c *call) bool {
+			trees, _ := c.removed()
+			return !c.asksHelp() && c.worst(trees) >= root
+		}},
+		{id: "delete-system", family: family, severity: destructive, programs: names, reason: "deletes or moves away a tree of the system or of somebody else", suggestion: saferDelete, match: func(c *call) bool {
+			trees, files := c.removed()
+			if c.name == "mv" || c.name == "gmv" {
+				return c.worst(trees) == system
+			}
+			if w := c.worst(trees); w == system || w == outside {
+				return true
+			}
+			for _, f := range files {
+				if r := c.hits(f); r == system || r == root && c.name != "rmdir" && !c.insideWorkspace(f) {
+					return true
+				}
+			}
+			return false
+		}},
+		{id: "overwrite-system", family: family, severity: destructive, programs: "", reason: "writes to a file of the system", suggestion: "write inside the workspace", match: func(c *call) bool {
+			for _, w := range c.written() {
+				if path := c.abs(w); path != "" && !c.Remote && c.systemFile(path) {
+					return true
+				}
+			}
+			return false
+		}},
+	}
+}
+
+// insideWorkspace reports whether a path with wildcards names files of the
+// workspace, or the workspace itself, which a deletion of files cannot take.
+func (c *call) insideWorkspace(arg string) bool {
+	path := c.abs(arg)
+	return path == "" || under(c.p.cfg.Workspace, strings.ReplaceAll(path, shell.Unknown, "x"))
+}
+
+// written returns the paths that a call creates or overwrites.
+func (c *call) written() []string {
+	out := slices.Clone(c.Writes)
+	switch c.name {
+	case "tee", "sponge", "truncate", "touch":
+		out = append(out, c.opts("sr", "size", "reference").Operands...)
+	case "cp", "mv", "install", "ln", "gcp", "gmv", "rsync":
+		o := c.opts("tSmogef", "target-directory", "suffix", "mode", "owner", "group", "exclude", "rsh", "include", "filter")
+		if t, ok := o.Value("t", "target-directory"); ok {
+			out = append(out, t)
+		} else if n := len(o.Operands); n > 1 && !strings.Contains(o.Operands[n-1], ":") {
+			out = append(out, o.Operands[n-1])
+		}
+	case "dd":
+		for _, a := range c.args() {
+			if v, ok := strings.CutPrefix(a, "of="); ok {
+				out = append(out, v)
+			}
+		}
+	case "sed", "gsed", "perl", "ruby":
+		if len(c.Argv) > 1 && slices.ContainsFunc(c.args(), func(a string) bool {
+			return strings.HasPrefix(a, "--in-place") || strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.Contains(a, "i")
+		}) {
+			out = append(out, c.words()...)
+		}
+	case "curl":
+		if v, ok := c.opts("oHdXuAeTFbcm", "output").Value("o", "output"); ok {
+			out = append(out, v)
+		}
+	case "wget":
+		if v, ok := c.opts("OPoe", "output-document").Value("O", "output-document"); ok {
+			out = append(out, v)
+		}
+	case "ed", "ex", "vi", "vim", "nvim", "nano", "emacs":
+		out = append(out, c.words()...)
+	case "shred":
+		out = append(out, c.opts("ns", "iterations", "size").Operands...)
+	}
+	return out
+}
+
+// systemFile reports whether writing path changes the system.
+func (c *call) systemFile(path string) bool {
+	for _, free := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/tmp", "/var/tmp", "/proc/self/fd", "/dev/pts"} {
+		if under(free, path) {
+			return false
+		}
+	}
+	for _, g := range c.p.cfg.Grants {
+		if g.Write && under(g.Path, path) {
+			return false
+		}
+	}
+	if c.p.place(path) == system || c.p.resolved(path) == system {
+		return true
+	}
+	elems := strings.Split(path, "/")
+	return len(elems) > 2 && slices.Contains(systemTops()[:14], elems[1]) && c.p.place(path) == root
+}
+
+// device reports whether path is a disk, or the machine's memory.
+func device(path string) bool {
+	name, ok := strings.CutPrefix(filepath.Clean(path), "/dev/")
+	if !ok {
+		return false
+	}
+	if strings.Contains(name, shell.Unknown) {
+		return true
+	}
+	for _, p := range []string{"sd", "hd", "vd", "xvd", "nvme", "mmcblk", "dm-", "mapper/", "md", "disk", "rdisk", "loop", "zd", "bcache", "nbd", "sr", "mem", "kmem", "port", "block/", "mtd", "ram", "root"} {
+		if rest, ok := strings.CutPrefix(name, p); ok && (rest != "" || !slices.Contains([]string{"md", "sd", "hd", "vd", "ram", "loop"}, p)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc([]string{"/dev/sda", "/dev/nvme0n1", "/dev/vda", "/dev/mmcblk0"}, func(d string) bool {
+		m, err := filepath.Match(path, d)
+		return err == nil && m
+	})
+}
+
+func diskRules() []rule {
+	const why = "a file system tool destroys what is on the device"
+	const ask = "ask the owner to do this by hand"
+	tool := func(id, programs string, match func(*call) bool) rule {
+		return rule{id: id, family: "filesystem", severity: critical, programs: programs, reason: why, suggestion: ask, match: match}
+	}
+	return []rule{
+		{id: "make-filesystem", family: "filesystem", severity: critical, reason: why, suggestion: ask, match: func(c *call) bool {
+			made := strings.HasPrefix(c.name, "mkfs") || strings.HasPrefix(c.name, "newfs") || slices.Contains([]string{"mke2fs", "mkswap", "mkdosfs", "mkntfs", "mkreiserfs", "make-bcache"}, c.name)
+			return made && len(c.Argv) > 1 && !c.asksHelp()
+		}},
+		tool("partition", "fdisk sfdisk cfdisk gdisk sgdisk cgdisk parted partx delpart", func(c *call) bool {
+			return len(c.Argv) > 1 && !c.asksHelp() && !c.has("-l", "--list", "print", "-d", "--dump", "-p", "--print", "-s")
+		}),
+		tool("wipe-device", "wipefs blkdiscard hdparm nvme badblocks", func(c *call) bool {
+			switch c.name {
+			case "wipefs":
+				return c.opts("ot").Has("a", "all", "o", "offset")
+			case "hdparm":
+				return slices.ContainsFunc(c.args(), func(a string) bool {
+					return strings.HasPrefix(a, "--security") || strings.HasPrefix(a, "--trim") || a == "--write-sector"
+				})
+			case "nvme":
+				return starts(c.words(), "format|sanitize|delete-ns|write-zeroes")
+			case "badblocks":
+				return c.opts("bcdeiopt").Has("w", "n")
+			}
+			return len(c.Argv) > 1 && !c.asksHelp()
+		}),
+		tool("volume-manager", "pvcreate pvremove vgremove vgreduce lvremove lvreduce cryptsetup mdadm zpool zfs btrfs dmsetup diskutil", func(c *call) bool {
+			switch c.name {
+			case "cryptsetup":
+				return c.has("luksFormat", "erase", "luksErase", "luksKillSlot", "luksRemoveKey", "reencrypt")
+			case "mdadm":
+				return c.has("--zero-superblock", "--create", "-C", "--fail", "--remove", "--stop", "-S")
+			case "zpool", "zfs":
+				return starts(c.words(), "destroy|labelclear|create|rollback") && (c.name == "zpool" || !c.has("create"))
+			case "btrfs":
+				return c.has("delete") && c.has("subvolume", "device")
+			case "dmsetup":
+				return c.has("remove", "remove_all", "wipe_table")
+			case "diskutil":
+				return slices.ContainsFunc(c.args(), func(a string) bool {
+					return strings.HasPrefix(strings.ToLower(a), "erase") || strings.HasPrefix(a, "partition") || strings.HasPrefix(a, "zero") || strings.HasPrefix(a, "secure")
+				})
+			}
+			return len(c.Argv) > 1 && !c.asksHelp()
+		}),
+		{id: "mount-change", family: "filesystem", severity: destructive, programs: "umount swapoff mount tune2fs debugfs losetup xfs_repair resize2fs", reason: "changes what is mounted or how a file system is kept", suggestion: ask, match: func(c *call) bool {
+			switch c.name {
+			case "mount":
+				return len(c.words()) > 0 && !c.has("-l")
+			case "debugfs":
+				return c.opts("Rf").Has("w")
+			case "tune2fs":
+				return !c.has("-l") && len(c.Argv) > 1
+			case "losetup":
+				return c.has("-D", "--detach-all")
+			}
+			return len(c.Argv) > 1 && !c.asksHelp()
+		}},
+		{id: "write-device", family: "block-device", severity: critical, reason: "writes raw data to a disk or to memory", suggestion: "write to a regular file in the workspace", match: func(c *call) bool {
+			return slices.ContainsFunc(c.written(), device)
+		}},
+		{id: "write-unknown", family: "block-device", severity: blocked, programs: "dd shred", reason: "overwrites a place that only the real run knows", suggestion: "write the target out", match: func(c *call) bool {
+			return slices.ContainsFunc(c.written(), func(w string) bool {
+				return strings.HasPrefix(w, shell.Unknown) || strings.HasPrefix(w, "/dev/"+shell.Unknown)
+			})
+		}},
+		{id: "shred", family: "filesystem", severity: destructive, programs: "shred srm wipe", reason: "destroys files beyond recovery", suggestion: "delete them with rm, or ask the owner", match: func(c *call) bool {
+			return slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) > free || !c.insideWorkspace(w) || strings.ContainsAny(w, "*?") })
+		}},
+	}
+}
+
+func permissionRules() []rule {
+	const family = "permissions"
+	return []rule{
+		{id: "chmod-system", family: family, severity: destructive, programs: "chmod chown chgrp setfacl chattr chcon", reason: "changes who may do what with files of the system", suggestion: "change single files inside the workspace", match: func(c *call) bool {
+			o := c.opts("mxMXu", "modify", "remove", "reference", "user", "type")
+			targets := o.Operands
+			if c.name != "setfacl" && !o.Has("reference") && len(targets) > 0 && !strings.HasPrefix(c.Argv[1], "+") {
+				targets = targets[1:]
+			}
+			for _, t := range targets {
+				at := c.hits(t)
+				tree := o.Has("R", "recursive")
+				if mine := c.place(t) == free; mine && at == root {
+					if tree && c.has("777", "000", "0777", "a+rwx", "a-rwx", "ugo+rwx", "0", "a=", "a-r") {
+						return true
+					}
+					continue
+				}
+				if at >= system || tree && at >= outside {
+					return true
+				}
+			}
+			return false
+		}},
+		{id: "setuid", family: family, severity: destructive, programs: "chmod setcap install", reason: "lets a program run with another user's rights", suggestion: "run the one command with the rights it needs", match: func(c *call) bool {
+			if c.name == "setcap" {
+				return len(c.Argv) > 1 && !c.has("-v", "-h")
+			}
+			return slices.ContainsFunc(c.args(), func(a string) bool {
+				a = strings.TrimPrefix(a, "-m")
+				digits := len(a) == 4 && strings.Trim(a, "01234567") == ""
+				return digits && strings.Contains("4567", a[:1]) || digits && a[0] == '2' || strings.Contains(a, "+s") && strings.Trim(a, "ugoarwxXst+-=,") == "" || strings.Contains(a, "u+xs") || strings.Contains(a, "u=rwxs")
+			})
+		}},
+	}
+}

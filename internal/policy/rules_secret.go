@@ -1,0 +1,422 @@
+package policy
+
+import (
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"phantom/internal/policy/shell"
+)
+
+// secretFile reports whether a file of that name usually holds secrets.
+func secretFile(path string) bool {
+	path = filepath.Clean(path)
+	base := filepath.Base(path)
+	if strings.HasSuffix(base, ".pub") || base == "known_hosts" {
+		return false
+	}
+	if base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasPrefix(base, ".env*") {
+		return !slices.ContainsFunc([]string{"example", "sample", "template", "dist", "schema", "defaults"}, func(s string) bool { return strings.Contains(base, s) })
+	}
+	if slices.Contains([]string{
+		"id_rsa", "id_ed25519", "id_ecdsa", "id_dsa", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".pypirc", ".git-credentials", "shadow", "gshadow", "shadow-", ".vault-token", "master.key",
+		".htpasswd", "credentials.json", "service-account.json", "application_default_credentials.json", "hosts.yml", ".s3cfg", ".boto", "secrets.yml", "secrets.yaml", "secrets.json", ".dockercfg", "privkey.pem", "terraform.tfstate", "login.keychain",
+		"kubeconfig", "Login Data", "logins.json", "key4.db", "wallet.dat", ".npmrc", "passwd.bak", "opasswd", "krb5.keytab",
+	}, base) && (base != "hosts.yml" || strings.Contains(path, "/gh/")) {
+		return true
+	}
+	if strings.HasPrefix(base, "id_") && strings.Contains(path, ".ssh/") || strings.HasPrefix(base, "ssh_host_") && strings.Contains(base, "_key") {
+		return true
+	}
+	for _, tail := range []string{".aws/credentials", ".aws/config", ".kube/config", ".docker/config.json", ".config/gcloud", ".gnupg", ".azure", ".password-store", ".ssh/*", ".ssh/id*", ".config/gh", "/etc/ssl/private", "/run/secrets", "/var/run/secrets", ".config/rclone/rclone.conf", "/etc/sudoers"} {
+		if strings.HasSuffix(path, "/"+strings.TrimPrefix(tail, "/")) || strings.Contains(path, "/"+strings.TrimPrefix(tail, "/")+"/") || path == tail {
+			return true
+		}
+	}
+	if base == ".ssh" {
+		return true
+	}
+	if strings.HasPrefix(path, "/proc/") && (base == "environ" || base == "mem" || base == "maps" && false) || path == "/dev/mem" || path == "/proc/kcore" {
+		return true
+	}
+	ext := filepath.Ext(base)
+	return ext == ".key" || ext == ".pfx" || ext == ".p12" || ext == ".jks" || ext == ".kdbx" || ext == ".keystore" || ext == ".pem" && (strings.Contains(base, "priv") || strings.Contains(base, "key"))
+}
+
+// readers are the programs that show a file or send it away, each with the
+// options that take a value.
+func readers(name string) (string, bool) {
+	switch name {
+	case "cat", "less", "more", "tac", "nl", "bat", "batcat", "strings", "xxd", "hexdump", "od", "base64", "base32", "rev", "view", "zcat", "vim", "vi", "nano", "emacs", "code", "sponge", "md5sum", "pr", "fold", "fmt", "column", "uuencode", "gpg", "diff", "sdiff", "comm", "join", "jq", "yq", "dd", "gdb":
+		return "", true
+	case "head", "tail":
+		return "nc", true
+	case "cut", "sort", "paste", "tr", "uniq":
+		return "dfckt", true
+	case "grep", "egrep", "fgrep", "rg", "ag", "ack", "zgrep":
+		return "ABCmefgt", true
+	case "awk", "gawk", "mawk", "sed":
+		return "Fvfe", true
+	case "cp", "mv", "install", "ln":
+		return "tSmog", true
+	case "scp", "sftp":
+		return "iPoFcJl", true
+	case "rsync":
+		return "eTf", true
+	case "curl":
+		return "HXAuob", true
+	case "tar", "bsdtar":
+		return "CXTfI", true
+	case "zip", "7z", "gzip", "bzip2", "xz", "zstd", "rar", "age":
+		return "", true
+	case "nc", "ncat", "wget", "http", "httpie", "mail", "mutt", "sendmail", "croc", "magic-wormhole", "wormhole", "transfer", "telnet", "openssl", "socat", "aws", "gsutil", "rclone", "gcloud":
+		return "", true
+	}
+	return "", false
+}
+
+// readPaths returns the files that a call shows or sends.
+func (c *call) readPaths() []string {
+	out := slices.Clone(c.Reads)
+	short, ok := readers(c.name)
+	if !ok {
+		if c.name == "source" || c.name == "." || c.name == "test" || c.name == "[" {
+			return nil
+		}
+		return out
+	}
+	o := shell.ParseOptions(c.args(), short, []string{"exclude", "include", "exclude-from", "header", "output", "regexp", "target-directory", "rsh", "glob", "file", "exclude-dir", "request", "user"}, false)
+	operands := o.Operands
+	switch c.name {
+	case "grep", "egrep", "fgrep", "rg", "ag", "ack", "zgrep", "awk", "gawk", "mawk", "sed":
+		if !o.Has("e", "regexp", "f", "file") && len(operands) > 0 {
+			operands = operands[1:]
+		}
+	case "jq", "yq", "tr":
+		operands = operands[min(1, len(operands)):]
+	case "cp", "mv", "install", "ln":
+		if _, given := o.Value("t", "target-directory"); !given && len(operands) > 0 {
+			operands = operands[:len(operands)-1]
+		}
+	case "tar", "bsdtar":
+		if len(operands) > 0 && len(c.Argv) > 1 && !strings.HasPrefix(c.Argv[1], "-") {
+			operands = operands[1:]
+		}
+	case "scp", "rsync":
+		if n := len(operands); n > 1 {
+			operands = operands[:n-1]
+		}
+	case "curl":
+		operands = nil
+		for _, a := range c.args() {
+			if _, file, sends := strings.Cut(a, "@"); sends && !strings.Contains(a, "://") && !strings.HasPrefix(a, "git@") {
+				file, _, _ = strings.Cut(file, ";")
+				operands = append(operands, file)
+			}
+			if file, ok := strings.CutPrefix(a, "file://"); ok {
+				operands = append(operands, file)
+			}
+		}
+		operands = append(operands, c.opts("TKE", "upload-file").Values("T", "upload-file")...)
+	case "wget":
+		operands = nil
+		for _, a := range c.args() {
+			if v, ok := strings.CutPrefix(a, "--post-file="); ok {
+				operands = append(operands, v)
+			} else if v, ok := strings.CutPrefix(a, "--body-file="); ok {
+				operands = append(operands, v)
+			}
+		}
+	case "dd":
+		operands = nil
+		for _, a := range c.args() {
+			if v, ok := strings.CutPrefix(a, "if="); ok {
+				operands = append(operands, v)
+			}
+		}
+	case "openssl":
+		operands = o.Operands
+		if c.has("x509", "req", "s_client", "verify", "rand", "genrsa", "genpkey", "dhparam", "s_server") {
+			operands = nil
+		}
+	}
+	return append(out, operands...)
+}
+
+func secretName(name string) bool {
+	up := strings.ToUpper(name)
+	return slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "PASSPHRASE", "AUTH", "DATABASE_URL", "DSN", "WEBHOOK"}, func(s string) bool { return strings.Contains(up, s) }) && up != "SSH_AUTH_SOCK" && !strings.Contains(up, "KEYBOARD") && !strings.Contains(up, "AUTHOR")
+}
+
+func secretRules() []rule {
+	const family = "secrets"
+	const safer = "use ${secret:name}, which fills the value in where it is needed"
+	return []rule{
+		{id: "environment-dump", family: family, severity: destructive, programs: "env printenv set export declare typeset compgen ps", reason: "prints the environment, which may hold secrets", suggestion: "print the one variable you need", match: dumpsEnvironment},
+		{id: "secret-file", family: family, severity: destructive, reason: "shows or sends a file that usually holds secrets", suggestion: safer, match: func(c *call) bool {
+			if c.Wrapper {
+				return false
+			}
+			return slices.ContainsFunc(c.readPaths(), func(f string) bool {
+				if f == "" || strings.HasPrefix(f, "-") {
+					return false
+				}
+				path := c.abs(f)
+				return secretFile(f) || path != "" && secretFile(path) || filepath.Base(f) == ".e*" || strings.HasSuffix(f, "/environ")
+			})
+		}},
+		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault docker flyctl fly ssh-keygen ssh-add age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: opensStore},
+		{id: "metadata-service", family: family, severity: blocked, reason: "asks the cloud's metadata service, which hands out credentials", suggestion: "ask the owner for what you need", match: func(c *call) bool {
+			if slices.Contains([]string{"echo", "printf", "grep", "rg", "git", "gh", "sed", "awk", "egrep", "jq", "man", "tee"}, c.name) || c.Wrapper {
+				return false
+			}
+			return slices.ContainsFunc(c.args(), metadata) || slices.ContainsFunc(c.Reads, func(r string) bool { return strings.HasPrefix(r, "/dev/tcp/") && metadata(strings.Split(r, "/")[3]) })
+		}},
+	}
+}
+
+func dumpsEnvironment(c *call) bool {
+	w := c.words()
+	// A filter that lets only plain names through makes a dump harmless.
+	filtered := len(c.Next) > 1 && (c.Next[0] == "grep" || c.Next[0] == "rg") && !slices.ContainsFunc(c.Next[1:], func(a string) bool {
+		return secretName(a) || a == "-v" || a == "." || a == "" || strings.HasPrefix(a, "-") && strings.Contains(a, "v") || a == "="
+	})
+	switch c.name {
+	case "env":
+		o := shell.ParseOptions(c.args(), "uCS", []string{"unset", "chdir", "split-string"}, true)
+		return !filtered && !c.asksHelp() && len(o.Values("S", "split-string")) == 0 && !slices.ContainsFunc(o.Operands, func(a string) bool { return !strings.Contains(a, "=") })
+	case "printenv":
+		if len(w) == 0 {
+			return !filtered && !c.asksHelp()
+		}
+		return slices.ContainsFunc(w, secretName)
+	case "set":
+		return len(c.Argv) == 1 && !filtered
+	case "export", "declare", "typeset":
+		return !filtered && (len(c.Argv) == 1 || c.has("-p", "-px", "-xp", "-x") && len(w) == 0)
+	case "compgen":
+		return c.has("-e", "-v") && false
+	case "ps":
+		return slices.ContainsFunc(c.args(), func(a string) bool {
+			return !strings.HasPrefix(a, "-") && strings.Contains(a, "e") && strings.Trim(a, "aeuxwf") == "" && a != "e" || a == "e" || a == "eww"
+		})
+	}
+	return false
+}
+
+func opensStore(c *call) bool {
+	w := c.words()
+	switch c.name {
+	case "gpg", "gpg2":
+		return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--export-secret") })
+	case "security":
+		return starts(w, "find-generic-password|find-internet-password|dump-keychain|export")
+	case "pass", "lpass":
+		return len(w) > 0 && !starts(w, "ls|list|find|generate|insert|git|init|status|login|logout|version|help")
+	case "vault":
+		return starts(w, "read|kv|print|unwrap") && !starts(w, "kv", "list|put|patch|metadata")
+	case "aws":
+		return starts(w, "secretsmanager", "get-secret-value|batch-get-secret-value") || starts(w, "ssm") && c.has("--with-decryption") || starts(w, "sts", "get-session-token|assume-role") || starts(w, "configure", "export-credentials") || starts(w, "iam", "create-access-key") || starts(w, "configure", "get")
+	case "kubectl", "oc":
+		return starts(w, "get|describe", "secret|secrets") && (w[0] == "get" && slices.ContainsFunc(c.args(), func(a string) bool {
+			return a == "-o" || strings.HasPrefix(a, "-o") || strings.HasPrefix(a, "--output")
+		})) || c.has("secret", "secrets") && c.has("get") && slices.ContainsFunc(c.args(), func(a string) bool {
+			return strings.HasPrefix(a, "-o") || strings.HasPrefix(a, "--output") || strings.HasPrefix(a, "--template")
+		})
+	case "gcloud":
+		return starts(w, "secrets", "versions", "access") || c.has("print-access-token", "print-identity-token")
+	case "az":
+		return c.has("get-access-token") || starts(w, "keyvault", "secret", "show|download")
+	case "gh", "hcloud":
+		return starts(w, "auth", "token") || starts(w, "auth", "status") && c.has("-t", "--show-token")
+	case "op", "bw":
+		return starts(w, "read|get|item|inject|export|document") && !starts(w, "item", "list|create")
+	case "heroku", "flyctl", "fly":
+		return starts(w, "config") || starts(w, "config:get") || starts(w, "auth", "token")
+	case "git":
+		g := shell.GitWords(c.Argv)
+		return starts(g, "credential", "fill")
+	case "doppler", "chamber":
+		return starts(w, "secrets|read|export|list")
+	case "sops", "ansible-vault", "age":
+		return c.has("-d", "--decrypt", "decrypt", "view")
+	case "secret-tool", "keyring", "kwallet-query":
+		return starts(w, "lookup|get|search") || c.name == "kwallet-query"
+	case "docker":
+		return starts(w, "compose", "config") && false
+	case "ssh-keygen":
+		return c.has("-p")
+	}
+	return false
+}
+
+// metadata reports whether a word names the metadata service of a cloud, in
+// any of the ways to write its address.
+func metadata(arg string) bool {
+	low := strings.ToLower(arg)
+	for _, h := range []string{"metadata.google.internal", "metadata.azure", "metadata.goog", "instance-data.ec2", "metadata.tencentyun", "metadata.oraclecloud", "169.254.169.254.nip.io"} {
+		if strings.Contains(low, h) {
+			return true
+		}
+	}
+	if _, rest, ok := strings.Cut(low, "://"); ok {
+		low = rest
+	}
+	if _, rest, ok := strings.Cut(low, "@"); ok {
+		low = rest
+	}
+	host, _, _ := strings.Cut(low, "/")
+	if strings.HasPrefix(host, "[") {
+		host, _, _ = strings.Cut(host[1:], "]")
+	} else if strings.Count(host, ":") == 1 {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	addr, ok := address(host)
+	if !ok {
+		return false
+	}
+	return slices.Contains([]string{"169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "169.254.169.123"}, addr.Unmap().String())
+}
+
+// address reads an IP address the way inet_aton does: one to four numbers,
+// each decimal, octal or hexadecimal.
+func address(host string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a, true
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var v uint64
+	for i, s := range parts {
+		n, err := strconv.ParseUint(s, 0, 32)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		if i == len(parts)-1 {
+			v = v<<(8*(4-i)) | n
+			break
+		}
+		v = v<<8 | n&0xff
+	}
+	if len(parts) == 1 && v < 1<<24 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), true
+}
+
+// lookers are the programs that may name Phantom's own readable files.
+func lookers(name string) bool {
+	return slices.Contains([]string{"cat", "less", "more", "head", "tail", "grep", "egrep", "fgrep", "rg", "ls", "wc", "diff", "stat", "file", "sha256sum", "md5sum", "cmp", "nl", "tac", "cut", "sort", "uniq", "tree", "du", "find", "test", "[", "cd", "readlink", "realpath", "basename", "dirname", "bat", "jq", "yq"}, name)
+}
+
+// talkers never open the words they are given.
+func talkers(name string) bool {
+	return slices.Contains([]string{"echo", "printf", "logger", "notify-send", "man", "which", "type", "true", "false", ":", "export", "declare", "local", "basename", "dirname"}, name)
+}
+
+func protectedRules() []rule {
+	const family = "protected"
+	return []rule{{id: "protected-file", family: family, severity: critical, reason: "touches Phantom's own configuration, data or secrets", suggestion: "ask the owner; Phantom's documents change only through its own learning", match: func(c *call) bool {
+		for _, w := range c.Writes {
+			if c.touches(w, true) {
+				return true
+			}
+		}
+		for _, r := range c.Reads {
+			if c.touches(r, false) {
+				return true
+			}
+		}
+		if c.Wrapper || talkers(c.name) || len(c.Argv) == 0 {
+			return false
+		}
+		write := !lookers(c.name) || c.name == "find" && c.has("-delete", "-exec", "-execdir", "-fprint", "-ok")
+		for i, a := range c.Argv {
+			if i > 0 && c.message(i) {
+				continue
+			}
+			for _, part := range pathsIn(a) {
+				if c.touches(part, write) {
+					return true
+				}
+			}
+		}
+		return false
+	}}}
+}
+
+// message reports whether argument i is prose: a commit message or a title.
+func (c *call) message(i int) bool {
+	if c.name != "git" && c.name != "gh" && c.name != "glab" {
+		return false
+	}
+	return slices.Contains([]string{"-m", "--message", "-t", "--title", "-b", "--body", "--grep", "-S"}, c.Argv[i-1]) || strings.HasPrefix(c.Argv[i], "-m")
+}
+
+// pathsIn returns the parts of an argument that may be a path.
+func pathsIn(arg string) []string {
+	out := []string{arg}
+	for _, sep := range []string{"=", "@", ":"} {
+		if _, v, ok := strings.Cut(arg, sep); ok && v != "" {
+			out = append(out, v)
+		}
+		if v, _, ok := strings.Cut(arg, sep); ok && sep == ":" && v != "" {
+			out = append(out, v)
+		}
+	}
+	if len(arg) > 2 && arg[0] == '-' && arg[1] != '-' {
+		out = append(out, arg[2:])
+	}
+	return out
+}
+
+// touches reports whether arg names a protected file, or a wildcard or link
+// that leads to one.
+func (c *call) touches(arg string, write bool) bool {
+	path := c.abs(strings.TrimPrefix(arg, "file://"))
+	if path == "" || c.Remote || len(arg) > 4096 {
+		return false
+	}
+	hit := func(at string) bool {
+		return within(c.p.cfg.Protected, at) && (write || !within(c.p.cfg.Readable, at))
+	}
+	if hit(path) {
+		return true
+	}
+	if strings.ContainsAny(arg, "*?[") {
+		for _, g := range c.p.cfg.Protected {
+			if overlaps(path, g) && !(wild(filepath.Base(path)) && !write) && (write || !within(c.p.cfg.Readable, g)) {
+				return true
+			}
+			if wild(filepath.Base(path)) && overlaps(filepath.Dir(path), g) && strings.Count(path, "/") > strings.Count(g, "/") && (write || !within(c.p.cfg.Readable, g)) {
+				return true
+			}
+		}
+	}
+	if !strings.ContainsAny(path, shell.Unknown) {
+		if real, err := c.p.cfg.Files.Resolve(path); err == nil && real != path && hit(real) {
+			return true
+		}
+	}
+	return false
+}
+
+func formRules() []rule {
+	form := func(id, family string, s severity, problem, reason, suggestion string) rule {
+		return rule{id: id, family: family, severity: s, problem: problem, reason: reason, suggestion: suggestion}
+	}
+	return []rule{
+		form("fork-bomb", "fork-bomb", critical, shell.ForkBomb, "starts processes without end", "start a fixed number of jobs and wait for them"),
+		form("unknown-script", "fetch-and-run", blocked, shell.UnknownScript, "runs a text that nobody has seen", "save it to a file, read it, then run it"),
+		form("hidden-code", "fetch-and-run", blocked, shell.HiddenCode, "runs code that is hidden", "write the code out"),
+		form("unknown-program", "opaque", blocked, shell.UnknownProgram, "runs a program whose name is not known", "write the program's name out"),
+		form("unparsable", "opaque", critical, shell.Unparsable, "cannot be read as a bash command", "check the quotes and brackets"),
+		form("too-large", "opaque", critical, shell.TooLarge, "is too large to judge", "put the data into a file"),
+		form("too-deep", "opaque", critical, shell.TooDeep, "is nested too deep to judge", "write it in plain steps"),
+		form("too-long", "opaque", critical, shell.TooLong, "does too much to judge in time", "split it into several commands"),
+	}
+}

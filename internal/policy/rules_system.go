@@ -1,0 +1,369 @@
+package policy
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"phantom/internal/policy/shell"
+)
+
+// logFile reports whether a path holds a log or a shell's history.
+func logFile(path string) bool {
+	base := filepath.Base(path)
+	if strings.HasPrefix(base, ".") && strings.HasSuffix(base, "_history") || base == ".histfile" || base == "fish_history" {
+		return true
+	}
+	path = filepath.Clean(path)
+	return under("/var/log", path) || under("/var/audit", path) || under("/run/log/journal", path) || path == "/var/run/utmp" || path == "/run/utmp"
+}
+
+func logRules() []rule {
+	const family = "logs"
+	const why, safer = "removes the record of what happened", "rotate logs with logrotate, or ask the owner"
+	return []rule{
+		{id: "history-clear", family: family, severity: destructive, programs: "history fc unset export declare typeset set", reason: why, suggestion: "leave the history alone", match: func(c *call) bool {
+			switch c.name {
+			case "history":
+				return c.opts("d").Has("c", "d", "w", "r")
+			case "fc":
+				return c.has("-p")
+			case "unset":
+				return c.has("HISTFILE")
+			case "set":
+				return c.has("+o") && c.has("history")
+			}
+			return c.has("HISTFILE=", "HISTSIZE=", "HISTFILESIZE=")
+		}},
+		{id: "log-wipe", family: family, severity: destructive, reason: why, suggestion: safer, match: func(c *call) bool {
+			if c.name == "touch" || c.name == "logger" {
+				return false
+			}
+			trees, files := c.removed()
+			over := c.written()
+			if c.name == "tee" && c.opts("").Has("a", "append") || c.name == "" && len(c.Argv) > 0 {
+				over = nil
+			}
+			for _, p := range slices.Concat(trees, files, over) {
+				if strings.HasSuffix(c.name, "vi") || strings.HasSuffix(c.name, "vim") {
+					return false
+				}
+				if path := c.abs(p); logFile(path) || logFile(p) {
+					return true
+				}
+			}
+			return false
+		}},
+		{id: "journal-clear", family: family, severity: destructive, programs: "journalctl dmesg auditctl ausearch wevtutil logrotate", reason: why, suggestion: safer, match: func(c *call) bool {
+			switch c.name {
+			case "journalctl":
+				return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--vacuum") || a == "--rotate" || a == "--flush" })
+			case "dmesg":
+				return c.opts("lnsfF", "level", "facility").Has("C", "c", "clear", "read-clear")
+			case "auditctl":
+				return c.has("-D", "-e")
+			case "wevtutil":
+				return c.has("cl", "clear-log")
+			case "logrotate":
+				return c.opts("sml").Has("f", "force")
+			}
+			return false
+		}},
+	}
+}
+
+// vital are the services without which the machine, or Phantom, is lost.
+func vital(unit string) bool {
+	unit = strings.TrimSuffix(strings.TrimSuffix(unit, ".service"), ".socket")
+	return ours(unit) || slices.Contains([]string{
+		"docker", "containerd", "ssh", "sshd", "dbus", "NetworkManager", "networking", "systemd-networkd", "systemd-resolved", "systemd-journald", "systemd-logind",
+		"firewalld", "ufw", "nftables", "iptables", "fail2ban", "auditd", "rsyslog", "syslog", "cron", "crond", "apparmor", "cloud-init", "init", "caddy", "*", "all",
+	}, unit) || strings.Contains(unit, "*")
+}
+
+func ours(name string) bool {
+	name = strings.TrimSuffix(name, ".service")
+	return name == "phantom" || strings.HasPrefix(name, "phantom@") || strings.HasPrefix(name, "phantom-")
+}
+
+func processRules() []rule {
+	const family = "process"
+	return []rule{
+		{id: "kill-init", family: family, severity: critical, programs: "kill pkill killall killall5 skill tkill xkill", reason: "kills init, Phantom, or every process", suggestion: "kill the one process that you started, by its id", match: killsVital},
+		{id: "kill-many", family: family, severity: destructive, programs: "pkill killall skill kill fuser", reason: "kills processes by a pattern that takes in others' ones", suggestion: "kill the one process that you started, by its id", match: killsMany},
+		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc monit phantom stop start restart", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
+			w := c.words()
+			if len(w) == 0 || starts(w, "status|show|cat|is-active|is-enabled|list-units|list|logs|info") || len(w) > 1 && w[1] == "status" {
+				return false
+			}
+			return slices.ContainsFunc(w, ours)
+		}},
+		{id: "stop-service", family: family, severity: destructive, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d", reason: "stops a service that the machine needs", suggestion: "restart the one service that you changed", match: func(c *call) bool {
+			w := c.words()
+			if c.name == "service" || c.name == "invoke-rc.d" || c.name == "rc-service" {
+				return len(w) > 1 && vital(w[0]) && slices.Contains([]string{"stop", "force-stop"}, w[1])
+			}
+			if !starts(w, "stop|disable|mask|kill|delete|bootout|unload|remove|shutdown") {
+				return false
+			}
+			return len(w) == 1 || slices.ContainsFunc(w[1:], vital) || unknown(w[1:])
+		}},
+		{id: "init-script", family: family, severity: destructive, reason: "stops a service that the machine needs", suggestion: "ask the owner", match: func(c *call) bool {
+			return len(c.Argv) > 1 && strings.HasPrefix(c.Argv[0], "/etc/init.d/") && vital(c.name) && c.has("stop", "restart")
+		}},
+		{id: "power", family: "power", severity: destructive, programs: "reboot poweroff halt shutdown init telinit systemctl rtcwake kexec loginctl pm-suspend pm-hibernate dbus-send busctl", reason: "turns the machine off or restarts it", suggestion: "ask the owner to do this", match: func(c *call) bool {
+			w := c.words()
+			switch c.name {
+			case "shutdown":
+				return !c.has("-c", "--show") && !c.asksHelp()
+			case "reboot", "poweroff", "halt":
+				return !c.asksHelp() && !c.has("-w", "--wtmp-only")
+			case "init", "telinit":
+				return starts(w, "0|1|6|s|S|q")
+			case "systemctl", "loginctl":
+				return starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
+			case "dbus-send", "busctl":
+				return slices.ContainsFunc(c.args(), func(a string) bool {
+					return strings.Contains(a, "Reboot") || strings.Contains(a, "PowerOff") || strings.Contains(a, "Suspend") || strings.Contains(a, "Halt")
+				})
+			case "kexec":
+				return c.opts("").Has("e", "exec", "l", "load")
+			}
+			return len(c.Argv) > 1
+		}},
+		{id: "sysrq", family: "power", severity: critical, reason: "orders the kernel to crash, restart or unmount", suggestion: "ask the owner", match: func(c *call) bool {
+			return slices.ContainsFunc(c.written(), func(w string) bool { return strings.HasPrefix(c.abs(w), "/proc/sysrq") })
+		}},
+		{id: "kernel", family: "process", severity: destructive, programs: "sysctl insmod modprobe rmmod setenforce aa-teardown aa-disable ldconfig", reason: "changes the running kernel or its protection", suggestion: "ask the owner", match: func(c *call) bool {
+			switch c.name {
+			case "sysctl":
+				return c.has("-w", "--write", "-p", "--system", "--load") || slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, "=") })
+			case "setenforce":
+				return c.has("0", "Permissive")
+			case "modprobe":
+				return len(c.Argv) > 1 && !c.has("-n", "--dry-run", "-c", "--showconfig", "-D")
+			case "ldconfig":
+				return false
+			}
+			return len(c.Argv) > 1
+		}},
+	}
+}
+
+// pids returns what kill is to signal.
+func (c *call) pids() []string {
+	args := c.args()
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		a := args[0]
+		args = args[1:]
+		if a == "-s" || a == "-n" || a == "--signal" {
+			args = args[min(1, len(args)):]
+			continue
+		}
+		if a == "-l" || a == "-L" || a == "--list" {
+			return nil
+		}
+		break
+	}
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	return args
+}
+
+func killsVital(c *call) bool {
+	switch c.name {
+	case "kill", "tkill":
+		return slices.ContainsFunc(c.pids(), func(p string) bool {
+			return p == "1" || p == "-1" || strings.HasPrefix(p, shell.Unknown) && (strings.Contains(p, "phantom") || strings.Contains(p, "systemd") || strings.HasSuffix(p, "init"))
+		}) || unknown(c.pids()) && c.searched("phantom")
+	case "killall5":
+		return !c.has("-h")
+	}
+	return slices.ContainsFunc(c.killNames(), func(n string) bool {
+		n = strings.Trim(n, "^$.*()")
+		return strings.Contains(n, "phantom") || slices.Contains([]string{"systemd", "init", "", "dbus-daemon", "sshd", "dockerd", "containerd", "kthreadd"}, n)
+	})
+}
+
+// killNames returns the names and patterns that pkill and killall are given.
+func (c *call) killNames() []string {
+	var args []string
+	for _, a := range c.args() {
+		// A signal looks like bundled options, but its digits and capitals take no value.
+		if len(a) > 1 && a[0] == '-' && strings.Trim(a[1:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && len(a) > 2 || len(a) == 2 && a[0] == '-' && a[1] <= '9' {
+			continue
+		}
+		args = append(args, a)
+	}
+	return shell.ParseOptions(args, "suUGgPtrFoy", []string{"signal", "user", "euid", "group", "parent", "terminal", "ns"}, false).Operands
+}
+
+// searched reports whether the line looks for processes of that name.
+func (c *call) searched(name string) bool {
+	return slices.ContainsFunc(c.line, func(o shell.Call) bool {
+		return slices.Contains([]string{"grep", "pgrep", "pidof", "awk", "egrep", "fgrep"}, o.Name()) && strings.Contains(strings.ReplaceAll(strings.ReplaceAll(strings.Join(o.Argv[1:], " "), "[", ""), "]", ""), name)
+	})
+}
+
+func killsMany(c *call) bool {
+	switch c.name {
+	case "kill":
+		return slices.ContainsFunc(c.pids(), func(p string) bool {
+			return strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
+		}) || c.has("0") && false
+	case "fuser":
+		return c.opts("n").Has("k", "kill") && slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) >= system })
+	}
+	return c.has("-u", "-U", "--user", "--euid") || slices.ContainsFunc(c.killNames(), func(n string) bool {
+		n = strings.Trim(n, "^$*()")
+		return len(strings.Trim(n, ".")) <= 1 || slices.Contains([]string{"bash", "sh", "ssh", "docker", "cron", "crond", "rsyslogd", "auditd", "fail2ban-server", "caddy", "tmux", "screen", "Xorg", "gnome-shell", "NetworkManager"}, n) || strings.Contains(n, shell.Unknown)
+	})
+}
+
+func networkRules() []rule {
+	const family = "firewall"
+	const why, safer = "opens the firewall or cuts the machine off", "ask the owner; add one rule instead of flushing all"
+	return []rule{
+		{id: "firewall-flush", family: family, severity: destructive, programs: "iptables ip6tables nft ufw firewall-cmd ipset pfctl ebtables arptables iptables-restore ip6tables-restore iptables-legacy iptables-nft", reason: why, suggestion: safer, match: func(c *call) bool {
+			w := c.words()
+			switch c.name {
+			case "nft":
+				return starts(w, "flush|delete|destroy") || c.has("-f")
+			case "ufw":
+				return starts(w, "disable|reset") || starts(w, "default", "allow") || len(w) > 1 && (c.has("disable", "reset")) || starts(w, "allow", "from", "any") || starts(w, "delete")
+			case "firewall-cmd":
+				return slices.ContainsFunc(c.args(), func(a string) bool {
+					return strings.HasPrefix(a, "--panic") || strings.HasPrefix(a, "--remove") || strings.HasPrefix(a, "--set-default-zone") || a == "--complete-reload"
+				})
+			case "ipset":
+				return starts(w, "flush|destroy|x|f")
+			case "pfctl":
+				return c.has("-d", "-F")
+			case "iptables-restore", "ip6tables-restore":
+				return !c.has("-t", "--test")
+			}
+			o := c.opts("tAIDpsdjiomP", "table", "policy", "append")
+			pol, _ := o.Value("P", "policy")
+			return o.Has("F", "flush", "X", "delete-chain", "Z") || pol != "" && c.has("ACCEPT", "DROP") || o.Has("D", "delete")
+		}},
+		{id: "network-down", family: family, severity: destructive, programs: "ip ifconfig ifdown nmcli route iw rfkill netplan", reason: why, suggestion: safer, match: func(c *call) bool {
+			w := c.words()
+			switch c.name {
+			case "ip":
+				return c.has("flush") || starts(w, "link|l", "set") && c.has("down") || starts(w, "link|l|address|addr|a|route|r|rule|netns", "del|delete")
+			case "ifconfig":
+				return c.has("down")
+			case "nmcli":
+				return starts(w, "networking|radio|n|r", "off|wifi|all") && c.has("off") || starts(w, "connection|con|c|device|dev|d", "down|delete|disconnect")
+			case "route":
+				return c.has("del", "delete", "flush")
+			case "ifdown":
+				return len(w) > 0 || c.has("-a")
+			}
+			return c.name == "rfkill" && starts(w, "block")
+		}},
+	}
+}
+
+// accountFile reports whether a path decides who may log in, run as whom, or
+// what starts by itself.
+func accountFile(path string) bool {
+	for _, p := range []string{"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/etc/pam.d", "/etc/pam.conf", "/etc/security", "/etc/crontab", "/etc/anacrontab", "/etc/ld.so.preload", "/etc/profile", "/etc/profile.d", "/etc/bash.bashrc", "/etc/environment", "/var/spool/cron", "/etc/systemd", "/lib/systemd", "/usr/lib/systemd", "/etc/init.d", "/etc/rc.local", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/root/.ssh", "/etc/subuid", "/etc/doas.conf", "/etc/polkit-1"} {
+		if under(p, path) {
+			return true
+		}
+	}
+	if strings.HasPrefix(path, "/etc/cron") {
+		return true
+	}
+	for _, tail := range []string{"/.ssh/authorized_keys", "/.ssh/authorized_keys2", "/.ssh/config", "/.ssh/rc", "/.bashrc", "/.bash_profile", "/.profile", "/.bash_login", "/.bash_logout", "/.zshrc", "/.zprofile", "/.zshenv", "/.pam_environment", "/.xprofile", "/.config/fish/config.fish", "/.netrc"} {
+		if strings.HasSuffix(path, tail) {
+			return true
+		}
+	}
+	return strings.Contains(path, "/.config/systemd/user/") || strings.Contains(path, "/.config/autostart/") || strings.Contains(path, "/LaunchAgents/") || strings.Contains(path, "/LaunchDaemons/")
+}
+
+func accountRules() []rule {
+	const family = "accounts"
+	return []rule{
+		{id: "account-change", family: family, severity: destructive, programs: "useradd userdel usermod adduser deluser groupadd groupdel groupmod addgroup delgroup passwd chpasswd newusers gpasswd chage chsh chfn vipw vigr visudo pam-auth-update dscl pwconv pwunconv grpconv faillock authselect ssh-copy-id update-passwd", reason: "changes who may log in or act as whom", suggestion: "ask the owner", match: func(c *call) bool {
+			switch c.name {
+			case "passwd":
+				return !c.has("-S", "--status") && !c.asksHelp()
+			case "chage":
+				return !c.has("-l", "--list")
+			case "visudo":
+				return !c.has("-c", "--check")
+			case "dscl":
+				return c.has("-create", "-delete", "-passwd", "-append")
+			case "faillock":
+				return c.has("--reset")
+			case "ssh-copy-id":
+				return false
+			}
+			return !c.asksHelp()
+		}},
+		{id: "cron-edit", family: family, severity: destructive, programs: "crontab at batch systemd-run", reason: "changes what the machine runs by itself", suggestion: "use Phantom's own schedule", match: func(c *call) bool {
+			switch c.name {
+			case "crontab":
+				return !c.opts("u").Has("l") && !c.asksHelp() && (len(c.Argv) > 1 || c.Piped)
+			case "systemd-run":
+				return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--on-") })
+			case "at":
+				return len(c.Argv) > 1 && !c.has("-l", "-c", "-V")
+			}
+			return true
+		}},
+		{id: "account-file", family: family, severity: destructive, reason: "edits a file that decides who may log in, or what starts by itself", suggestion: "ask the owner", match: func(c *call) bool {
+			trees, files := c.removed()
+			if c.name == "rsync" || c.name == "vi" && c.has("-R") {
+				return false
+			}
+			return slices.ContainsFunc(slices.Concat(trees, files, c.written()), func(w string) bool {
+				return accountFile(c.abs(w)) || strings.HasPrefix(w, "/") && accountFile(filepath.Clean(w))
+			})
+		}},
+	}
+}
+
+func packageRules() []rule {
+	return []rule{{id: "package-essential", family: "packages", severity: destructive, programs: "apt apt-get aptitude dpkg dnf yum rpm pacman apk zypper snap", reason: "removes packages that the machine cannot do without", suggestion: "remove the one package that you installed", match: func(c *call) bool {
+		w := c.words()
+		removal := starts(w, "remove|purge|erase|del|autopurge|rm|uninstall")
+		switch c.name {
+		case "dpkg", "rpm", "pacman":
+			o := c.opts("")
+			removal = o.Has("r", "P", "e", "R", "remove", "purge", "erase") && !(c.name == "rpm" && o.Has("q"))
+			if c.name == "pacman" {
+				removal = o.Has("R", "remove")
+			}
+			if c.name == "dpkg" {
+				removal = o.Has("r", "P", "remove", "purge")
+			}
+		default:
+			w = w[min(1, len(w)):]
+		}
+		if slices.ContainsFunc(c.args(), func(a string) bool {
+			return a == "--allow-remove-essential" || a == "--force-remove-essential" || a == "--force-all" || strings.HasPrefix(a, "--force-remove")
+		}) {
+			return true
+		}
+		return removal && (unknown(w) || slices.ContainsFunc(w, essential))
+	}}}
+}
+
+func essential(pkg string) bool {
+	pkg, _, _ = strings.Cut(pkg, ":")
+	for _, p := range []string{"linux-image", "linux-headers-generic", "kernel", "libc6", "glibc", "grub", "systemd", "openssh-server", "python3-minimal", "*"} {
+		if strings.HasPrefix(pkg, p) {
+			return true
+		}
+	}
+	return strings.HasSuffix(pkg, "*") && len(pkg) < 5 || slices.Contains([]string{
+		"bash", "dash", "coreutils", "util-linux", "sudo", "apt", "dpkg", "rpm", "dnf", "yum", "pacman", "init", "sysvinit", "libssl3", "openssl", "passwd", "login", "mount", "tar", "gzip", "grep",
+		"sed", "findutils", "base-files", "base-passwd", "perl-base", "python3", "python", "network-manager", "NetworkManager", "iproute2", "openssh", "docker-ce", "docker.io", "musl", "busybox", "alpine-base",
+		"libpam0g", "libpam-modules", "e2fsprogs", "hostname", "procps", "udev", "filesystem", "ca-certificates", "ncurses-base", "zlib1g", "debianutils", "diffutils", "initramfs-tools", "netplan.io", "ufw", "fail2ban", "cloud-init",
+	}, pkg)
+}
