@@ -42,12 +42,10 @@ func New(o Options) (llm.Model, error) {
 	}
 	opts := []option.RequestOption{
 		option.WithoutEnvironmentDefaults(), option.WithMaxRetries(0), option.WithAPIKey(o.APIKey.Reveal()),
+		option.WithHTTPClient(llm.HTTPClient(o.HTTP)),
 	}
 	if o.BaseURL != "" {
 		opts = append(opts, option.WithBaseURL(o.BaseURL))
-	}
-	if o.HTTP != nil {
-		opts = append(opts, option.WithHTTPClient(o.HTTP))
 	}
 	return &driver{client: sdk.NewClient(opts...), keyName: o.KeyName}, nil
 }

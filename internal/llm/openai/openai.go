@@ -50,10 +50,7 @@ func New(o Options) (llm.Model, error) {
 	if o.BaseURL == "" {
 		o.BaseURL = own
 	}
-	if o.HTTP == nil {
-		o.HTTP = &http.Client{}
-	}
-	opts := []option.RequestOption{option.WithBaseURL(o.BaseURL), option.WithHTTPClient(o.HTTP), option.WithMaxRetries(0)}
+	opts := []option.RequestOption{option.WithBaseURL(o.BaseURL), option.WithHTTPClient(llm.HTTPClient(o.HTTP)), option.WithMaxRetries(0)}
 	if !o.APIKey.IsZero() {
 		opts = append(opts, option.WithAPIKey(o.APIKey.Reveal()))
 	}
