@@ -13,7 +13,7 @@ type block struct {
 }
 
 // global is the only part of IPv6 that is assigned to the public internet;
-// whatever lies outside needs no entry of its own.
+// whatever lies outside is refused, with an entry only where it tells more.
 var global = netip.MustParsePrefix("2000::/3")
 
 // blocks holds the IANA special-purpose registries of both families, without
@@ -52,15 +52,12 @@ var blocks = [...]block{
 	{netip.MustParsePrefix("::/96"), ruleEmbedded, "an IPv4 address in IPv6 form"},
 	{netip.MustParsePrefix("64:ff9b::/96"), ruleEmbedded, "an IPv4 address behind NAT64"},
 	{netip.MustParsePrefix("64:ff9b:1::/48"), ruleEmbedded, "an IPv4 address behind NAT64"},
-	{netip.MustParsePrefix("100::/64"), ruleSpecial, "a black hole"},
-	{netip.MustParsePrefix("100:0:0:1::/64"), ruleSpecial, "a black hole"},
 	{netip.MustParsePrefix("2001::/32"), ruleEmbedded, "an IPv4 address in a Teredo tunnel"},
 	{netip.MustParsePrefix("2001::/23"), ruleSpecial, "kept for protocols"},
 	{netip.MustParsePrefix("2001:db8::/32"), ruleSpecial, "kept for documentation"},
 	{netip.MustParsePrefix("2002::/16"), ruleEmbedded, "an IPv4 address in a 6to4 tunnel"},
 	{netip.MustParsePrefix("2620:4f:8000::/48"), ruleSpecial, "kept for AS112"},
 	{netip.MustParsePrefix("3fff::/20"), ruleSpecial, "kept for documentation"},
-	{netip.MustParsePrefix("5f00::/16"), ruleSpecial, "kept for segment routing"},
 	{netip.MustParsePrefix("fc00::/7"), rulePrivate, "a private network"},
 	{netip.MustParsePrefix("fe80::/10"), ruleLinkLocal, "link-local"},
 	{netip.MustParsePrefix("fec0::/10"), rulePrivate, "a site-local network"},
@@ -108,7 +105,7 @@ func (g *Guard) checkOwn(addr netip.Addr) error {
 		if err != nil {
 			return denied(addr.String(), ruleOwn, "an address of this machine cannot be read: "+err.Error())
 		}
-		if prefix.Addr().WithZone("").Unmap() == addr {
+		if prefix.Addr() == addr {
 			return denied(addr.String(), ruleOwn, "the address is one of this machine's own")
 		}
 	}

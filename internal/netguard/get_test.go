@@ -94,16 +94,25 @@ func TestGet(t *testing.T) {
 	if _, err := g.Get(t.Context(), urlFor(publicHost, addr, "/headers")); err == nil {
 		t.Error("a header of twice the bound went through")
 	}
+	// Whoever uses the client gets the mapped host too.
+	resp, err := g.Client().Get(urlFor("PUBLIC.Example.COM", addr, "/page"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if want := fmt.Sprintf("hello from %s:%d", publicHost, addr.Port()); err != nil || string(body) != want || resp.Body.Close() != nil {
+		t.Errorf("a host in capitals: %q, %v, want %q", body, err, want)
+	}
 	// A reader of the client's body, who may not notice a cut, gets an error.
-	resp, err := g.Client().Get(urlFor(publicHost, addr, "/over"))
+	resp, err = g.Client().Get(urlFor(publicHost, addr, "/over"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadAll(resp.Body); ruleOf(err) != ruleSize {
 		t.Errorf("reading past the bound = %v, want a refusal by %s", err, ruleSize)
 	}
-	if _, err := resp.Body.Read(make([]byte, 1)); ruleOf(err) != ruleSize {
-		t.Errorf("reading once more = %v, want a refusal by %s", err, ruleSize)
+	if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || ruleOf(err) != ruleSize {
+		t.Errorf("reading once more = %d bytes, %v, want a refusal by %s", n, err, ruleSize)
 	}
 	if err := resp.Body.Close(); err != nil {
 		t.Error(err)
@@ -164,6 +173,20 @@ func TestProxyOfEnvironmentIsIgnored(t *testing.T) {
 	if _, err := g.Get(t.Context(), urlFor(publicHost, addr, "/")); err != nil {
 		t.Error(err)
 	}
+	// net/http reads the variables once in a process, so the trap alone would
+	// depend on the order of tests.
+	if g.client.Transport.(*transport).base.Proxy != nil {
+		t.Error("the transport asks for a proxy")
+	}
+}
+
+// A name is looked up as it stands, never below a search domain of the machine.
+func TestNameIsAbsolute(t *testing.T) {
+	g := guarded(t, fixed(nil))
+	_, err := g.Get(t.Context(), "http://missing.example.com/")
+	if failed, ok := errors.AsType[*net.DNSError](err); !ok || failed.Name != "missing.example.com." {
+		t.Errorf("Get = %v, want a failed lookup of the name with its final dot", err)
+	}
 }
 
 func TestRebinding(t *testing.T) {
@@ -187,11 +210,13 @@ func TestRebinding(t *testing.T) {
 
 func TestJudgeRefusesMixedAnswers(t *testing.T) {
 	g := guarded(t, fixed(map[string]string{
-		"good.example.com":  "93.184.215.14 2606:4700:4700::1111",
-		"mixed.example.com": "93.184.215.14 10.0.0.1",
+		"good.example.com":   "93.184.215.14 2606:4700:4700::1111",
+		"mixed.example.com":  "93.184.215.14 10.0.0.1",
+		"mapped.example.com": "::ffff:93.184.215.14", // dialled as IPv4, so judged as IPv4
+		"inside.example.com": "::ffff:10.0.0.1",
 	}))
-	for name, want := range map[string]string{"good": "", "mixed": rulePrivate, "missing": ruleResolve} {
-		if v := g.Judge(t.Context(), "https://"+name+".example.com/"); v.Rule != want {
+	for name, want := range map[string]string{"good": "", "mixed": rulePrivate, "mapped": "", "inside": rulePrivate, "missing": ruleResolve} {
+		if v := g.Judge(t.Context(), "https://"+name+".example.com/"); v.Rule != want || (v.Decision == phantom.Allow) != (want == "") {
 			t.Errorf("Judge(%s) = %+v, want rule %q", name, v, want)
 		}
 	}

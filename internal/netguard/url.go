@@ -104,9 +104,6 @@ func mapHost(host string) (string, netip.Addr, error) {
 	if numeric(name) {
 		return mapLiteral(name)
 	}
-	if strings.HasSuffix(name, ".") {
-		return "", none, denied(name, ruleHost, "the host ends in a dot")
-	}
 	if err := checkLabels(name); err != nil {
 		return "", none, err
 	}
@@ -172,7 +169,7 @@ func checkLabels(name string) error {
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > 63 {
-			return denied("a URL", ruleHost, "a part of its host is empty or longer than 63 bytes")
+			return denied("a URL", ruleHost, "a part of its host between or after dots is empty or longer than 63 bytes")
 		}
 		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			return denied("a URL", ruleHost, "its host holds a character that no host name has")
