@@ -96,10 +96,13 @@ shutdown_timeout: 1m30s
 		c.Name, c.PublicURL, c.Host, c.Port, c.Owner, c.Model, c.Effort, c.Provider.Fallback, c.Timeout, c.MaxTurns, c.MaxSteps, c.Spend, c.Database, c.Log, c.ShutdownTimeout, c.MCP,
 	}
 	want := []any{
-		"Eve 2", "https://eve.example.com", "::1", 4000, map[string]string{"slack": "W0123ABCD", "telegram": "42", "email": "o@example.com"},
+		"Eve 2", "https://eve.example.com", "::1", 4000,
+		map[string]string{"slack": "W0123ABCD", "telegram": "42", "email": "o@example.com"},
 		"claude-haiku-4-5", "high", "claude-sonnet-4-6", 10 * time.Minute, 2, 30,
-		config.Spend{PerTurn: phantom.USD(0.5), PerMonth: phantom.USD(100)}, "postgres://phantom:hunter2@db/phantom",
-		config.Log{Level: slog.LevelDebug, Format: "json"}, 90 * time.Second,
+		config.Spend{PerTurn: phantom.USD(0.5), PerMonth: phantom.USD(100)},
+		"postgres://phantom:hunter2@db/phantom",
+		config.Log{Level: slog.LevelDebug, Format: "json"},
+		90 * time.Second,
 		config.MCP{RequestsPerMinute: 5, Burst: 6, Tokens: []config.Token{{Name: "ci", Hash: "sha256:" + strings.Repeat("0f", 32), Scopes: []string{"read", "operator"}}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
