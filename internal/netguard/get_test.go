@@ -377,6 +377,10 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.Client().CheckRedirect = nil
+	if g.Client().CheckRedirect == nil {
+		t.Error("one caller loosened the client of another")
+	}
 	for address, want := range map[string]string{
 		"93.184.215.14:8443": "", "93.184.215.14:8444": rulePort, "10.0.0.1:80": rulePrivate, "example.com:80": ruleNetwork, "": ruleNetwork,
 	} {
