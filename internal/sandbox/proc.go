@@ -75,9 +75,28 @@ func parseStat(b []byte) (process, error) {
 	return p, nil
 }
 
+// table reads the process table with plain system calls and one buffer: it is
+// read often, by a helper that should cost little. It is not for goroutines to
+// share.
+type table struct{ buf [4096]byte }
+
+// read returns the start of a file of the kernel's, valid until the next read.
+func (t *table) read(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, t.buf[:])
+	if err != nil {
+		return nil, err
+	}
+	return t.buf[:n], nil
+}
+
 // lookUp returns the process pid; ok is false when there is none.
-func lookUp(pid int) (p process, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func (t *table) lookUp(pid int) (p process, ok bool) {
+	b, err := t.read("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return process{}, false
 	}
@@ -85,24 +104,37 @@ func lookUp(pid int) (p process, ok bool) {
 	return p, err == nil
 }
 
-// processes returns every process that /proc shows. One that ends meanwhile is
-// left out.
-func processes() ([]process, error) {
-	dir, err := os.Open("/proc")
+// numbers returns the entries of a directory that are numbers.
+func numbers(dir string) ([]int, error) {
+	d, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the process table: %w", err)
+		return nil, err
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return nil, fmt.Errorf("read the process table: %w", err)
+		return nil, err
 	}
-	var all []process
+	out := make([]int, 0, len(names))
 	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
-			if p, ok := lookUp(pid); ok {
-				all = append(all, p)
-			}
+		if n, err := strconv.Atoi(name); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// everybody returns every process that /proc shows. One that ends meanwhile is
+// left out.
+func (t *table) everybody() ([]process, error) {
+	pids, err := numbers("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("read the process table: %w", err)
+	}
+	all := make([]process, 0, len(pids))
+	for _, pid := range pids {
+		if p, ok := t.lookUp(pid); ok {
+			all = append(all, p)
 		}
 	}
 	return all, nil
@@ -110,8 +142,8 @@ func processes() ([]process, error) {
 
 // beneath returns the descendants of root, nearest first, those that are dead
 // but not yet reaped among them.
-func beneath(root int) ([]process, error) {
-	all, err := processes()
+func (t *table) beneath(root int) ([]process, error) {
+	all, err := t.everybody()
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +156,56 @@ func beneath(root int) ([]process, error) {
 		for _, p := range children[queue[0]] {
 			queue = append(queue, p.pid)
 			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// childrenOf asks the kernel for the children of one process. Not every kernel
+// can say.
+func (t *table) childrenOf(pid int) ([]int, error) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, err := numbers(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, thread := range threads {
+		b, err := t.read(dir + "/" + strconv.Itoa(thread) + "/children")
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == len(t.buf) { // cut off: too many for this way
+			return nil, unix.EOVERFLOW
+		}
+		for _, f := range bytes.Fields(b) {
+			child, err := strconv.Atoi(string(f))
+			if err != nil {
+				return nil, errStat
+			}
+			out = append(out, child)
+		}
+	}
+	return out, nil
+}
+
+// near is beneath for a small tree on a busy machine: it asks each member for
+// its children. Where that fails, as it does when one ends meanwhile, the whole
+// table is read.
+func (t *table) near(root int) ([]process, error) {
+	var out []process
+	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
+		children, err := t.childrenOf(queue[0])
+		if err != nil {
+			return t.beneath(root)
+		}
+		for _, pid := range children {
+			if p, ok := t.lookUp(pid); ok {
+				out = append(out, p)
+				if !p.dead() {
+					queue = append(queue, pid)
+				}
+			}
 		}
 	}
 	return out, nil

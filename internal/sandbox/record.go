@@ -27,12 +27,9 @@ func bootID() (string, error) {
 	return strings.ReplaceAll(strings.TrimSpace(string(b)), "-", ""), nil
 }
 
-func recordName(pid int) (string, error) {
-	boot, err := bootID()
-	if err != nil {
-		return "", err
-	}
-	p, ok := lookUp(pid)
+func recordName(boot string, pid int) (string, error) {
+	var t table
+	p, ok := t.lookUp(pid)
 	if !ok {
 		return "", fmt.Errorf("process %d vanished before it was on record", pid)
 	}
@@ -85,10 +82,6 @@ func (s *Sandbox) Recover(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the process records: %w", err)
 	}
-	boot, err := bootID()
-	if err != nil {
-		return 0, err
-	}
 	found := map[int]bool{}
 	for _, e := range entries {
 		s.mu.Lock()
@@ -101,7 +94,7 @@ func (s *Sandbox) Recover(ctx context.Context) (int, error) {
 		if err != nil {
 			return len(found), fmt.Errorf("recover: %w; look at %s and remove the file", err, s.config.Record)
 		}
-		if was == boot {
+		if was == s.boot {
 			if err := s.endTree(ctx, e.Name(), pid, start, found); err != nil {
 				return len(found), fmt.Errorf("recover: %w", err)
 			}
@@ -116,6 +109,7 @@ func (s *Sandbox) Recover(ctx context.Context) (int, error) {
 // endTree kills the helper's descendants, those it noted, and then the helper,
 // in this order: as long as it lives, whoever loses a parent comes to it.
 func (s *Sandbox) endTree(ctx context.Context, record string, pid int, start uint64, found map[int]bool) error {
+	var t table
 	noted, err := readNotes(filepath.Join(s.config.Record, record))
 	if err != nil {
 		return err
@@ -128,8 +122,8 @@ func (s *Sandbox) endTree(ctx context.Context, record string, pid int, start uin
 			kill(p.pid)
 		}
 		for _, n := range noted {
-			if p, ok := lookUp(n.pid); ok && p.start == n.start && !p.dead() {
-				tree, err := beneath(n.pid)
+			if p, ok := t.lookUp(n.pid); ok && p.start == n.start && !p.dead() {
+				tree, err := t.beneath(n.pid)
 				if err != nil {
 					return err
 				}
@@ -138,8 +132,8 @@ func (s *Sandbox) endTree(ctx context.Context, record string, pid int, start uin
 				}
 			}
 		}
-		if helper, ok := lookUp(pid); ok && helper.start == start && !helper.dead() {
-			tree, err := beneath(pid)
+		if helper, ok := t.lookUp(pid); ok && helper.start == start && !helper.dead() {
+			tree, err := t.beneath(pid)
 			if err != nil {
 				return err
 			}
@@ -180,8 +174,9 @@ func (s *Sandbox) sweep(record string) {
 }
 
 func (s *Sandbox) sweepOnce(start uint64) (lost int, err error) {
+	var t table
 	self := os.Getpid()
-	tree, err := beneath(self)
+	tree, err := t.beneath(self)
 	if err != nil {
 		return 0, err
 	}

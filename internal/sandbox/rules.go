@@ -72,10 +72,6 @@ type rules struct {
 	launch []string
 }
 
-func newRules(c Config, level Level) rules {
-	return rules{config: c, level: level, launch: launchPoints(c)}
-}
-
 func launchPoints(c Config) []string {
 	all := slices.Clone(systemLaunch)
 	if u, err := user.Current(); err == nil && filepath.IsAbs(u.HomeDir) && u.HomeDir != "/" {

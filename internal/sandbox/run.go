@@ -165,7 +165,7 @@ func (s *Sandbox) order(spec Spec) (order, func(), error) {
 		o.Dir = raw(s.config.Workspace)
 	}
 	if o.Level > None {
-		r := newRules(s.config, o.Level)
+		r := rules{config: s.config, level: o.Level, launch: s.launch}
 		o.Grants = r.grants(spec.Profile, private)
 		if o.Level == Full {
 			o.Mounts = r.mounts(spec.Profile)
@@ -367,7 +367,7 @@ func (c *call) start() (err error) {
 	if err := c.cmd.Start(); err != nil {
 		return fmt.Errorf("start the helper %s: %w", argv[0], err)
 	}
-	if c.record, err = recordName(c.cmd.Process.Pid); err != nil {
+	if c.record, err = recordName(s.boot, c.cmd.Process.Pid); err != nil {
 		_ = c.cmd.Process.Kill() // it has no order yet
 		_ = c.cmd.Wait()         // reaped
 		return err

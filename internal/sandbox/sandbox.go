@@ -120,6 +120,8 @@ type Sandbox struct {
 	level   Level
 	userns  bool // namespaces need a user namespace, because we are not root
 	missing []string
+	launch  []string // places whose contents somebody else runs
+	boot    string   // names this boot of the machine in records
 
 	spawning sync.RWMutex // held for reading from a helper's start until it is on record
 
@@ -137,12 +139,19 @@ func New(ctx context.Context, c Config) (*Sandbox, error) {
 	if err := os.MkdirAll(c.Record, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of process records: %w", err)
 	}
+	if err := os.Remove(c.bait()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("clear an unfinished self-test: %w", err)
+	}
 	// Descendants whose helper was killed come to us instead of to init, so
 	// that they can be found.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the reaper of lost processes: %w", err)
 	}
-	s := &Sandbox{config: c, live: map[string]bool{}}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{config: c, launch: launchPoints(c), boot: boot, live: map[string]bool{}}
 	var why []error
 	for _, try := range s.candidates() {
 		s.level, s.userns = try.level, try.userns

@@ -19,11 +19,9 @@ func TestMain(m *testing.M) {
 
 var path = "PATH=/usr/local/bin:/usr/bin:/bin"
 
-// place makes a Phantom home with something to protect in it.
-func place(t testing.TB) Config {
-	t.Helper()
-	home := t.TempDir()
-	c := Config{
+// configOf describes a Phantom home.
+func configOf(home string) Config {
+	return Config{
 		Self: []string{"/proc/self/exe", "sandbox-exec"}, Home: home,
 		Workspace: filepath.Join(home, "workspace"), Record: filepath.Join(home, "data", "processes"),
 		Protected: []string{
@@ -32,6 +30,12 @@ func place(t testing.TB) Config {
 		},
 		Readable: []string{filepath.Join(home, "phantom-config")},
 	}
+}
+
+// place makes a Phantom home with something to protect in it.
+func place(t testing.TB) Config {
+	t.Helper()
+	home := t.TempDir()
 	for _, dir := range []string{"config", "data", "workspace", "phantom-config", "public"} {
 		if err := os.Mkdir(filepath.Join(home, dir), 0o700); err != nil {
 			t.Fatal(err)
@@ -42,7 +46,7 @@ func place(t testing.TB) Config {
 			t.Fatal(err)
 		}
 	}
-	return c
+	return configOf(home)
 }
 
 func build(t testing.TB, level Level, c Config) *Sandbox {

@@ -17,12 +17,15 @@ import (
 // selfTestBudget is generous: the test is a handful of system calls.
 const selfTestBudget = 10 * time.Second
 
+// bait is the protected file that the self-test tries to reach.
+func (c Config) bait() string { return filepath.Join(c.Record, "self-test") }
+
 // selfTest runs our own probe under the level that is being tried. What counts
 // is what the kernel does, not what it says it can.
 func (s *Sandbox) selfTest(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, selfTestBudget, errors.New("the sandbox's self-test took too long"))
 	defer cancel()
-	bait := filepath.Join(s.config.Record, "self-test")
+	bait := s.config.bait()
 	if err := os.WriteFile(bait, []byte("bait"), 0o600); err != nil {
 		return fmt.Errorf("lay the bait: %w", err)
 	}

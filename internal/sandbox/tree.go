@@ -29,6 +29,7 @@ const (
 type tree struct {
 	limits    Limits
 	pidns     bool // we are process 1, so everybody else is the tree
+	table     table
 	notes     *notes
 	nextExact time.Time
 }
@@ -36,7 +37,7 @@ type tree struct {
 // watch waits for the main process, ends what it leaves behind, and ends
 // everything when a limit is passed or when orders, the line to Phantom, ends.
 func (t *tree) watch(main int, orders io.Reader) report {
-	mainEnd := make(chan unix.WaitStatus, 1)
+	mainEnd := make(chan end, 1)
 	allEnd := make(chan struct{})
 	go reap(main, mainEnd, allEnd)
 	hangUp := make(chan struct{})
@@ -49,10 +50,10 @@ func (t *tree) watch(main int, orders io.Reader) report {
 	var rep report
 	for {
 		select {
-		case status := <-mainEnd:
-			rep.Code, rep.Signal = status.ExitStatus(), 0
-			if status.Signaled() {
-				rep.Code, rep.Signal = 0, int(status.Signal())
+		case e := <-mainEnd:
+			rep.Code, rep.Signal = e.code()
+			if e.alone {
+				return rep
 			}
 			if rest, err := t.members(); err == nil {
 				rep.Leftover = len(rest)
@@ -66,20 +67,30 @@ func (t *tree) watch(main int, orders io.Reader) report {
 		}
 		if rep.Killed != "" {
 			t.end(allEnd)
-			if status := <-mainEnd; status.Signaled() {
-				rep.Signal = int(status.Signal())
-			} else {
-				rep.Code = status.ExitStatus()
-			}
+			e := <-mainEnd
+			rep.Code, rep.Signal = e.code()
 			return rep
 		}
 	}
 }
 
+// end is how the main process ended, and whether it was the last one.
+type end struct {
+	status unix.WaitStatus
+	alone  bool
+}
+
+func (e end) code() (code, signal int) {
+	if e.status.Signaled() {
+		return 0, int(e.status.Signal())
+	}
+	return e.status.ExitStatus(), 0
+}
+
 // reap collects every dead descendant. When there is no child left there is no
 // descendant left: whoever loses a parent becomes our child before that parent
 // can be reaped.
-func reap(main int, mainEnd chan<- unix.WaitStatus, allEnd chan<- struct{}) {
+func reap(main int, mainEnd chan<- end, allEnd chan<- struct{}) {
 	defer close(allEnd)
 	for {
 		var status unix.WaitStatus
@@ -89,14 +100,23 @@ func reap(main int, mainEnd chan<- unix.WaitStatus, allEnd chan<- struct{}) {
 		case err != nil: // ECHILD: nobody is left
 			return
 		case pid == main:
-			mainEnd <- status
+			e := end{status: status}
+			next, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+			for ; next > 0; next, err = unix.Wait4(-1, &status, unix.WNOHANG, nil) {
+			}
+			e.alone = err == unix.ECHILD
+			mainEnd <- e
 		}
 	}
 }
 
 // members returns the living processes of the tree.
 func (t *tree) members() ([]process, error) {
-	all, err := beneath(os.Getpid())
+	find := t.table.near
+	if t.pidns {
+		find = t.table.beneath
+	}
+	all, err := find(os.Getpid())
 	return living(all), err
 }
 
