@@ -108,7 +108,7 @@ func (p *Policy) reach(path string) reach {
 			worst = max(worst, p.reach(filepath.Dir(path)))
 		}
 		for _, spot := range p.spots() {
-			if overlaps(path, spot) {
+			if above, _ := overlaps(path, spot); above {
 				worst = max(worst, p.place(spot))
 			}
 		}
@@ -149,16 +149,16 @@ func (p *Policy) spots() []string {
 	return out
 }
 
-// overlaps reports whether pattern matches spot, something that holds it, or
-// something inside it.
-func overlaps(pattern, spot string) bool {
+// overlaps reports whether pattern matches spot or something that holds it,
+// and whether it matches spot or something inside it.
+func overlaps(pattern, spot string) (above, inside bool) {
 	ps, ss := strings.Split(pattern, "/"), strings.Split(spot, "/")
 	for i := range min(len(ps), len(ss)) {
 		if ok, err := filepath.Match(ps[i], ss[i]); err != nil || !ok {
-			return err != nil
+			return err != nil, err != nil
 		}
 	}
-	return len(ps) <= len(ss)
+	return len(ps) <= len(ss), len(ps) >= len(ss)
 }
 
 // place tells what lies at a path, by its name alone.

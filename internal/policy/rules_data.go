@@ -123,6 +123,9 @@ func cloudRules() []rule {
 		}},
 		{id: "terraform-destroy", family: "infrastructure", severity: destructive, programs: "terraform tofu terragrunt pulumi cdk cdktf serverless sls vagrant ansible-playbook sam copilot nixops", reason: "takes infrastructure down", suggestion: "plan first and ask the owner", match: func(c *call) bool {
 			w := c.opts("", "chdir", "target", "var", "var-file", "stack").Operands
+			if c.has("--help", "-help", "-h", "plan") {
+				return false
+			}
 			if c.name == "serverless" || c.name == "sls" {
 				return starts(w, "remove")
 			}
@@ -160,7 +163,7 @@ func deletesCloud(c *call) bool {
 			return strings.HasSuffix(a, ":delete") || strings.HasSuffix(a, ":remove") || strings.HasSuffix(a, ":disable")
 		})
 	}
-	for _, a := range w[min(1, len(w)):] {
+	for _, a := range w {
 		for _, verb := range []string{"delete", "terminate", "destroy", "purge", "remove-", "deregister", "deactivate", "schedule-key-deletion"} {
 			if a == verb || strings.HasPrefix(a, verb+"-") || strings.HasSuffix(verb, "-") && strings.HasPrefix(a, verb) || a == "rebuild" {
 				return true

@@ -35,9 +35,9 @@ func dockerRules() []rule {
 			return starts(w, "volume", "rm|remove")
 		}),
 		{id: "compose-down", family: "docker", severity: destructive, programs: docker + " docker-compose podman-compose", reason: "stops or removes the services of a project", suggestion: "restart the one service you changed", match: func(c *call) bool {
-			w := c.dockerWords()
+			w := c.args()
 			if !strings.HasSuffix(c.name, "-compose") {
-				if !starts(w, "compose") {
+				if w = c.dockerWords(); !starts(w, "compose") {
 					return false
 				}
 				w = w[1:]

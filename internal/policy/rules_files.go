@@ -160,7 +160,11 @@ func (c *call) written() []string {
 	case "tee", "sponge", "truncate", "touch":
 		out = append(out, c.opts("sr", "size", "reference").Operands...)
 	case "cp", "mv", "install", "ln", "gcp", "gmv", "rsync":
-		o := c.opts("tSmogef", "target-directory", "suffix", "mode", "owner", "group", "exclude", "rsh", "include", "filter")
+		short := "tSmog"
+		if c.name == "rsync" {
+			short = "efT"
+		}
+		o := c.opts(short, "target-directory", "suffix", "mode", "owner", "group", "exclude", "rsh", "include", "filter")
 		if t, ok := o.Value("t", "target-directory"); ok {
 			out = append(out, t)
 		} else if n := len(o.Operands); n > 1 && !strings.Contains(o.Operands[n-1], ":") {
@@ -245,7 +249,7 @@ func diskRules() []rule {
 			return made && len(c.Argv) > 1 && !c.asksHelp()
 		}},
 		tool("partition", "fdisk sfdisk cfdisk gdisk sgdisk cgdisk parted partx delpart", func(c *call) bool {
-			return len(c.Argv) > 1 && !c.asksHelp() && !c.has("-l", "--list", "print", "-d", "--dump", "-p", "--print", "-s")
+			return len(c.Argv) > 1 && !c.asksHelp() && !c.has("-l", "--list", "print", "-d", "--dump", "-p", "--print")
 		}),
 		tool("wipe-device", "wipefs blkdiscard hdparm nvme badblocks", func(c *call) bool {
 			switch c.name {
@@ -314,7 +318,10 @@ func permissionRules() []rule {
 		{id: "chmod-system", family: family, severity: destructive, programs: "chmod chown chgrp setfacl chattr chcon", reason: "changes who may do what with files of the system", suggestion: "change single files inside the workspace", match: func(c *call) bool {
 			o := c.opts("mxMXu", "modify", "remove", "reference", "user", "type")
 			targets := o.Operands
-			if c.name != "setfacl" && !o.Has("reference") && len(targets) > 0 && !strings.HasPrefix(c.Argv[1], "+") {
+			switch {
+			case c.name == "chattr":
+				targets = slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return t[:min(1, len(t))] == "+" || t[:min(1, len(t))] == "=" })
+			case c.name != "setfacl" && !o.Has("reference") && len(targets) > 0:
 				targets = targets[1:]
 			}
 			for _, t := range targets {

@@ -389,18 +389,38 @@ func (c *call) touches(arg string, write bool) bool {
 	}
 	if strings.ContainsAny(arg, "*?[") {
 		for _, g := range c.p.cfg.Protected {
-			if overlaps(path, g) && !(wild(filepath.Base(path)) && !write) && (write || !within(c.p.cfg.Readable, g)) {
-				return true
-			}
-			if wild(filepath.Base(path)) && overlaps(filepath.Dir(path), g) && strings.Count(path, "/") > strings.Count(g, "/") && (write || !within(c.p.cfg.Readable, g)) {
+			if _, inside := overlaps(path, g); inside && (write || !within(c.p.cfg.Readable, g)) {
 				return true
 			}
 		}
 	}
-	if !strings.ContainsAny(path, shell.Unknown) {
-		if real, err := c.p.cfg.Files.Resolve(path); err == nil && real != path && hit(real) {
-			return true
-		}
+	if head, _, open := strings.Cut(path, shell.Unknown); open {
+		// What a search found below a directory may be any file of it.
+		return !names(c.name) && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool {
+			return under(filepath.Clean(head), g) && (write || !within(c.p.cfg.Readable, g))
+		})
+	}
+	if c.descends() && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool { return under(path, g) && !within(c.p.cfg.Readable, g) }) {
+		return true
+	}
+	real, err := c.p.cfg.Files.Resolve(path)
+	return err == nil && real != path && hit(real)
+}
+
+// names reports whether a program tells of files no more than their names and sizes.
+func names(program string) bool {
+	return slices.Contains([]string{"ls", "stat", "du", "tree", "test", "[", "basename", "dirname", "realpath", "readlink", "find", "cd", "file"}, program)
+}
+
+// descends reports whether a call reads all that lies below its operands.
+func (c *call) descends() bool {
+	switch c.name {
+	case "grep", "egrep", "fgrep":
+		return c.opts("ABCmefdD").Has("r", "R", "recursive", "dereference-recursive")
+	case "cp", "scp":
+		return c.opts("tSiPoFcJl").Has("r", "R", "a", "recursive", "archive")
+	case "rg", "ag", "ack", "tar", "bsdtar", "zip", "7z", "rsync", "restic", "borg", "rclone", "duplicity":
+		return true
 	}
 	return false
 }

@@ -110,6 +110,9 @@ func runPrefix(m *machine, argv []string, in *stream) string {
 	if len(rest) > 0 && rest[0] == "--" {
 		rest = rest[1:]
 	}
+	if name == "flock" && len(rest) > 1 && (rest[0] == "-c" || rest[0] == "--command") {
+		return s.script(rest[1], in)
+	}
 	if len(rest) == 0 {
 		if name == "sudo" && o.Has("s", "i", "shell", "login") {
 			return s.invoke([]string{"bash"}, redirs{}, in)
@@ -229,8 +232,11 @@ func runXargs(m *machine, argv []string, in *stream) string {
 			cmd, items = cmd[:i], cmd[i+1:]
 		}
 		if len(cmd) == 0 {
-			// Without a command the items themselves are run.
+			// Without a command the lines themselves are run.
 			cmd = []string{"{}"}
+			if in.piped && known(in.text) {
+				items = strings.Split(in.text, "\n")
+			}
 		}
 	}
 	if len(cmd) == 0 {
