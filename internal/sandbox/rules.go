@@ -104,7 +104,9 @@ func (r rules) grants(p Profile, private string) []grant {
 	for _, d := range devices {
 		give(rightsDevice | rightsRead)(d)
 	}
-	give(rightsRead | rightsEdit)("/dev/shm")
+	if p != Tool || r.level == Full { // at full it is the tool's own
+		give(rightsRead | rightsEdit)("/dev/shm")
+	}
 	closed := r.closed()
 	if p == Tool {
 		give(rightsRead | rightsEdit)(private)

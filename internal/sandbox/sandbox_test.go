@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "sandbox-exec" {
 		os.Exit(Helper(os.Args[2:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "sandbox-probe" {
+		os.Exit(runProbe(os.Args[2:]))
+	}
 	os.Exit(m.Run())
 }
 
