@@ -73,7 +73,7 @@ func escapes() []escape {
 		{"replace a system program", "", changes(func(world) string { return "/usr/bin/phantom-probe" }, create, os.Remove)},
 		{"read a raw disk", "", opens(os.O_RDONLY, func(w world) string { return w.Device })},
 		{"read kernel memory", "", opens(os.O_RDONLY, func(world) string { return "/dev/mem" })},
-		{"read the kernel log", "", opens(os.O_RDONLY, func(world) string { return "/dev/kmsg" })},
+		{"write the kernel log", "", opens(os.O_WRONLY, func(world) string { return "/dev/kmsg" })},
 		{"make a device", "", func(w world) error {
 			return unix.Mknod(filepath.Join(os.Getenv("HOME"), "disk"), unix.S_IFBLK|0o600, int(unix.Mkdev(254, 0)))
 		}},
@@ -96,7 +96,7 @@ func escapes() []escape {
 		{"open a crypto socket", "", opensSocket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0)},
 		// other processes
 		{"read Phantom's environment", "", opens(os.O_RDONLY, proc("environ"))},
-		{"read Phantom's memory", "", opens(os.O_RDONLY, proc("mem"))},
+		{"open Phantom's memory", "", opens(os.O_RDWR, proc("mem"))},
 		{"follow Phantom's descriptors", "", func(w world) error { return follows(proc("fd")(w)) }},
 		{"follow the helper's descriptors", "", func(world) error { return follows("/proc/" + itoa(os.Getppid()) + "/fd") }},
 		{"reach a thread of the helper", "", helperThreads},
@@ -109,37 +109,37 @@ func escapes() []escape {
 		{"trace a child", "", func(world) error {
 			cmd := selfCommand("true")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
-			return cmd.Run()
+			return cmd.Start()
 		}},
-		{"take a descriptor from Phantom", "", call2(unix.SYS_PIDFD_GETFD, ^uintptr(0), 0, 0)},
+		{"take a descriptor from Phantom", "", askKernel(unix.SYS_PIDFD_GETFD, ^uintptr(0), 0, 0)},
 		{"find an inherited descriptor", "", inherited},
 		// the kernel
-		{"mount", "", call2(unix.SYS_MOUNT, 0, 0, 0, 0, 0)},
-		{"mount by the new calls", "", call2(unix.SYS_FSOPEN, 0, 0)},
-		{"copy a mount", "", call2(unix.SYS_OPEN_TREE, ^uintptr(0), 0, 0)},
-		{"unmount", "", call2(unix.SYS_UMOUNT2, 0, 0)},
-		{"change the root", "", call2(unix.SYS_CHROOT, 0)},
-		{"unshare a user namespace", "", func(world) error { return unix.Unshare(unix.CLONE_NEWUSER) }},
+		{"mount", "", askKernel(unix.SYS_MOUNT, 0, 0, 0, 0, 0)},
+		{"mount by the new calls", "", askKernel(unix.SYS_FSOPEN, 0, 0)},
+		{"copy a mount", "", askKernel(unix.SYS_OPEN_TREE, ^uintptr(0), 0, 0)},
+		{"unmount", "", askKernel(unix.SYS_UMOUNT2, 0, 0)},
+		{"change the root", "", askKernel(unix.SYS_CHROOT, 0)},
+		{"unshare a user namespace", "", askKernel(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)},
 		{"clone a user namespace", "", clones(unix.CLONE_NEWUSER)},
 		{"clone a mount namespace", "", clones(unix.CLONE_NEWNS)},
 		{"clone3 a user namespace", "", clone3},
-		{"enter another namespace", "", call2(unix.SYS_SETNS, ^uintptr(0), 0)},
-		{"open by handle", "", call2(unix.SYS_OPEN_BY_HANDLE_AT, ^uintptr(0), 0, 0)},
+		{"enter another namespace", "", askKernel(unix.SYS_SETNS, ^uintptr(0), 0)},
+		{"open by handle", "", askKernel(unix.SYS_OPEN_BY_HANDLE_AT, ^uintptr(0), 0, 0)},
 		{"run a setuid program", "", gainsRoot},
 		{"give a file away", "", func(world) error {
 			p := filepath.Join(os.Getenv("HOME"), "gift")
 			return errors.Join(create(p), os.Chown(p, 12345, 12345))
 		}},
 		{"become another user", "", func(world) error { return unix.Setresuid(12345, 12345, 12345) }},
-		{"load a BPF program", "", call2(unix.SYS_BPF, 0, 0, 0)},
-		{"set up io_uring", "", call2(unix.SYS_IO_URING_SETUP, 1, 0)},
-		{"handle page faults", "", call2(unix.SYS_USERFAULTFD, ^uintptr(0))},
-		{"count performance events", "", call2(unix.SYS_PERF_EVENT_OPEN, 0, 0, 0, 0)},
-		{"use the keyring", "", call2(unix.SYS_KEYCTL, 0, 0)},
-		{"load a module", "", call2(unix.SYS_FINIT_MODULE, ^uintptr(0), 0, 0)},
-		{"load a kernel", "", call2(unix.SYS_KEXEC_LOAD, 0, 0, 0, 0)},
-		{"watch the file system", "", call2(unix.SYS_FANOTIFY_INIT, 0, 0)},
-		{"type into a terminal", "", call2(unix.SYS_IOCTL, ^uintptr(0), unix.TIOCSTI, 0)},
+		{"load a BPF program", "", askKernel(unix.SYS_BPF, 0, 0, 0)},
+		{"set up io_uring", "", askKernel(unix.SYS_IO_URING_SETUP, 1, 0)},
+		{"handle page faults", "", askKernel(unix.SYS_USERFAULTFD, ^uintptr(0))},
+		{"count performance events", "", askKernel(unix.SYS_PERF_EVENT_OPEN, 0, 0, 0, 0)},
+		{"use the keyring", "", askKernel(unix.SYS_KEYCTL, 0, 0)},
+		{"load a module", "", askKernel(unix.SYS_FINIT_MODULE, ^uintptr(0), 0, 0)},
+		{"load a kernel", "", askKernel(unix.SYS_KEXEC_LOAD, 0, 0, 0, 0)},
+		{"watch the file system", "", askKernel(unix.SYS_FANOTIFY_INIT, 0, 0)},
+		{"type into a terminal", "", askKernel(unix.SYS_IOCTL, ^uintptr(0), unix.TIOCSTI, 0)},
 		{"call by x32 numbers", "", x32},
 		// means
 		{"fork without end", "", bombs},

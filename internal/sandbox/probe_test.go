@@ -30,7 +30,7 @@ type world struct {
 	Mark                 string
 }
 
-// probe tries one way out. A nil error means that it got through.
+// escape is one way out to try. A nil error means that it got through.
 type escape struct {
 	name string
 	// through lists the cells in which the way is open, by profile (c computer,
@@ -64,9 +64,9 @@ func proc(part string) func(world) string {
 	return func(w world) string { return fmt.Sprintf("/proc/%d/%s", w.Phantom, part) }
 }
 
-// call makes a system call with arguments that the kernel would refuse in
+// askKernel makes a system call with arguments that the kernel would refuse in
 // another way; EPERM means that the filter was faster.
-func call2(nr uintptr, args ...uintptr) func(world) error {
+func askKernel(nr uintptr, args ...uintptr) func(world) error {
 	return func(world) error {
 		a := [6]uintptr{}
 		copy(a[:], args)
