@@ -90,10 +90,10 @@ var powers = []power{
 	{"dial", []string{
 		"net.Dial", "net.DialTimeout", "net.DialTCP", "net.DialUDP", "net.DialIP", "net.DialUnix", "net.Dialer", "net.Resolver", "net.DefaultResolver",
 		"net.LookupHost", "net.LookupIP", "net.LookupAddr", "net.LookupCNAME", "net.LookupTXT", "net.LookupMX", "net.LookupSRV", "net.LookupNS",
-		"net/http.Get", "net/http.Head", "net/http.Post", "net/http.PostForm", "net/http.DefaultClient", "net/http.DefaultTransport", "net/http.Transport{}",
+		"net/http.Get", "net/http.Head", "net/http.Post", "net/http.PostForm", "net/http.DefaultClient", "net/http.Transport{}",
 		"crypto/tls.Dial", "crypto/tls.DialWithDialer", "crypto/tls.Dialer", "net/smtp", "net/rpc", "net/http/httputil.ReverseProxy",
 	}, []string{"netguard", "control"}}, // control dials the Unix socket of this home only
-	{"build an HTTP client", []string{"net/http.Client{}"}, []string{"netguard", "control", "llm/anthropic", "llm/openai"}}, // a driver speaks to the one provider that the owner named
+	{"build an HTTP client", []string{"net/http.Client{}", "net/http.DefaultTransport"}, []string{"netguard", "control", "llm"}}, // llm speaks to the one provider that the owner named
 	{"listen", []string{"net.Listen", "net.ListenConfig", "net.ListenPacket", "net.ListenTCP", "net.ListenUDP", "net.ListenUnix", "net/http.ListenAndServe", "net/http.ListenAndServeTLS", "net/http.Serve", "net/http.ServeTLS", "crypto/tls.Listen"}, []string{"httpserver", "control"}},
 	{"begin a context", []string{"context.Background", "context.TODO"}, []string{"cmd/phantom"}},
 	{"sleep", []string{"time.Sleep"}, nil},
