@@ -52,6 +52,9 @@ func (c *call) hits(arg string) reach {
 	if arg == "" {
 		return free
 	}
+	for strings.Contains(arg, shell.Unknown+shell.Unknown) {
+		arg = strings.ReplaceAll(arg, shell.Unknown+shell.Unknown, shell.Unknown)
+	}
 	trimmed := strings.TrimRight(arg, "/")
 	if strings.HasPrefix(arg, shell.Unknown) {
 		return unplaced(strings.TrimLeft(strings.TrimPrefix(trimmed, shell.Unknown), "/"), strings.HasPrefix(trimmed, shell.Unknown+"/") || trimmed == shell.Unknown)

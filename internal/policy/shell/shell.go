@@ -158,7 +158,7 @@ func parse(text string) (*syntax.File, string, string) {
 // quoting: brackets count where they stand, and compound words and
 // substitution quotes count wherever one could open.
 func deepest(text string) int {
-	depth, most, words, ticks, word, bangs := 0, 0, 0, 0, 0, 0
+	depth, most, words, word, bangs, chain := 0, 0, 0, 0, 0, 0
 	for i := 0; i <= len(text); i++ {
 		c := byte(' ')
 		if i < len(text) {
@@ -171,13 +171,15 @@ func deepest(text string) int {
 			depth = max(0, depth-1)
 		case '`':
 			// Backquotes nest only behind backslashes, which double at each level.
-			ticks++
 			if i > 0 && text[i-1] == '\\' {
 				depth++
 			}
 		case '!', '~':
 			// Runs of these nest in tests and in arithmetic without a bracket.
 			bangs++
+		case '&', '|':
+			// A chain is a tree as deep as it is long, walked with little stack.
+			chain++
 		}
 		if 'a' <= c && c <= 'z' {
 			continue
@@ -190,9 +192,9 @@ func deepest(text string) int {
 		}
 		word = i + 1
 		if c == '\n' || c == ';' {
-			bangs = 0
+			bangs, chain = 0, 0
 		}
-		most = max(most, depth+words, depth+bangs/2)
+		most = max(most, depth+words, depth+bangs/2, chain/50)
 	}
 	return most
 }
