@@ -14,34 +14,19 @@ import (
 // connection that died without a word is silent for ever.
 const idleLimit = 10 * time.Minute
 
-// HTTPClient returns a copy of the client, or a plain one for nil, that gives
-// up a response on which nothing arrives for ten minutes.
-func HTTPClient(c *http.Client) *http.Client {
-	var out http.Client
-	if c != nil {
-		out = *c
-	}
-	if out.Transport == nil {
-		out.Transport = http.DefaultTransport
-	}
-	out.Transport = idleTransport{out.Transport}
-	return &out
-}
-
-type idleTransport struct{ next http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (t idleTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+// Idle sends a request through next and gives up a response on which nothing
+// arrives for ten minutes. The drivers hang it between the SDK and its client.
+func Idle(r *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	timer := time.AfterFunc(idleLimit, func() {
 		// Not the context's own error: nobody cancelled the request.
 		cancel(fmt.Errorf("nothing arrived for %v", idleLimit))
 	})
-	response, err := t.next.RoundTrip(r.WithContext(ctx))
+	response, err := next(r.WithContext(ctx))
 	if err != nil {
 		timer.Stop()
 		defer cancel(nil)
-		return nil, idleError(r.Context(), ctx, err)
+		return response, idleError(r.Context(), ctx, err)
 	}
 	response.Body = &idleBody{response.Body, r.Context(), ctx, cancel, timer}
 	return response, nil

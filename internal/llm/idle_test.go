@@ -78,7 +78,7 @@ func TestIdleResponses(t *testing.T) {
 					defer cancel()
 				}
 				begin := time.Now()
-				body, err := fetch(ctx, llm.HTTPClient(&http.Client{Transport: tt.from}))
+				body, err := fetch(ctx, tt.from)
 				if body != tt.body || (err == nil) != (tt.err == "") || (err != nil && !strings.Contains(err.Error(), tt.err)) {
 					t.Errorf("body %q, error %v, want %q, %q", body, err, tt.body, tt.err)
 				}
@@ -93,12 +93,12 @@ func TestIdleResponses(t *testing.T) {
 	}
 }
 
-func fetch(ctx context.Context, c *http.Client) (string, error) {
+func fetch(ctx context.Context, from http.RoundTripper) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://provider/", nil)
 	if err != nil {
 		return "", err
 	}
-	response, err := c.Do(r)
+	response, err := llm.Idle(r, from.RoundTrip)
 	if err != nil {
 		return "", err
 	}

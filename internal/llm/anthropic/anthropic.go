@@ -42,12 +42,20 @@ func New(o Options) (llm.Model, error) {
 	}
 	opts := []option.RequestOption{
 		option.WithoutEnvironmentDefaults(), option.WithMaxRetries(0), option.WithAPIKey(o.APIKey.Reveal()),
-		option.WithHTTPClient(llm.HTTPClient(o.HTTP)),
+		option.WithMiddleware(idle),
 	}
 	if o.BaseURL != "" {
 		opts = append(opts, option.WithBaseURL(o.BaseURL))
 	}
+	if o.HTTP != nil {
+		opts = append(opts, option.WithHTTPClient(o.HTTP))
+	}
 	return &driver{client: sdk.NewClient(opts...), keyName: o.KeyName}, nil
+}
+
+// idle lends llm.Idle the shape that the SDK asks for.
+func idle(r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	return llm.Idle(r, next)
 }
 
 type driver struct {

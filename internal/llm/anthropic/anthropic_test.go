@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"phantom/internal/llm"
@@ -349,6 +350,28 @@ func TestNewRefusesWithoutAKey(t *testing.T) {
 	if _, err := New(Options{KeyName: "MY_KEY"}); err == nil || !strings.Contains(err.Error(), "set MY_KEY") {
 		t.Errorf("error = %v, want the variable to set", err)
 	}
+}
+
+// silent is a transport that accepts every request and never says a word.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestSilentProviderIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, err := New(Options{APIKey: secret.New("k"), HTTP: &http.Client{Transport: silent{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, _, err = collect(t.Context(), m, request(llm.UserText("x")))
+		if _, ok := errors.AsType[*llm.UnreachableError](err); !ok || errors.Is(err, context.Canceled) || time.Since(begin) != 10*time.Minute {
+			t.Errorf("error %v after %v, want an unreachable provider after ten minutes", err, time.Since(begin))
+		}
+	})
 }
 
 // canned is a transport that answers every request with one body.

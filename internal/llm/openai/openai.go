@@ -50,7 +50,10 @@ func New(o Options) (llm.Model, error) {
 	if o.BaseURL == "" {
 		o.BaseURL = own
 	}
-	opts := []option.RequestOption{option.WithBaseURL(o.BaseURL), option.WithHTTPClient(llm.HTTPClient(o.HTTP)), option.WithMaxRetries(0)}
+	opts := []option.RequestOption{option.WithBaseURL(o.BaseURL), option.WithMaxRetries(0), option.WithMiddleware(idle)}
+	if o.HTTP != nil {
+		opts = append(opts, option.WithHTTPClient(o.HTTP))
+	}
 	if !o.APIKey.IsZero() {
 		opts = append(opts, option.WithAPIKey(o.APIKey.Reveal()))
 	}
@@ -58,6 +61,11 @@ func New(o Options) (llm.Model, error) {
 	// addresses from the environment.
 	d.chat = sdk.NewChatCompletionService(opts...)
 	return d, nil
+}
+
+// idle lends llm.Idle the shape that the SDK asks for.
+func idle(r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	return llm.Idle(r, next)
 }
 
 type driver struct {
