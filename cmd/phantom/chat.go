@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -44,12 +45,24 @@ func (c *cli) chatCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if c.onTerminal() {
+				c.greet(cmd.Context(), client, conversation)
+			}
 			return errors.Join(c.chat(cmd.Context(), client, conversation, logs), done())
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "use the embedded model, without any network")
 	cmd.Flags().StringVar(&conversation, "conversation", "main", "which terminal conversation to go on with")
 	return cmd
+}
+
+// greet says who answers. If the instance cannot say it, the chat will tell why.
+func (c *cli) greet(ctx context.Context, client *control.Client, conversation string) {
+	var s app.Status
+	if err := client.Status(ctx, &s); err != nil {
+		return
+	}
+	fmt.Fprintln(c.stdout, printable(fmt.Sprintf("%s · %s · model %s (%s) · conversation %s", s.Name, s.Home, s.Model, s.Chosen, conversation)))
 }
 
 func (c *cli) onTerminal() bool { return interactive(c.stdin) && interactive(c.stdout) }

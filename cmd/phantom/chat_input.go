@@ -116,7 +116,7 @@ func (m *chatModel) escape(double bool) tea.Cmd {
 		return m.perform(effect{kind: effectSend, text: "stop"})
 	}
 	m.lastEsc = m.now()
-	m.hint = "esc again stops the turn"
+	m.hint = "esc again stops what runs"
 	return nil
 }
 

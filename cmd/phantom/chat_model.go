@@ -297,7 +297,7 @@ func (m *chatModel) toolDone(e control.Event) {
 
 // reply prints how a turn ended.
 func (m *chatModel) reply(r control.Reply) tea.Cmd {
-	m.text, m.thinking, m.streaming, m.tools = "", "", false, nil
+	m.text, m.thinking, m.streaming, m.tools, m.hint = "", "", false, nil, ""
 	if !m.printed(r.Turn) {
 		m.answer(r.Text)
 	}

@@ -249,6 +249,8 @@ func lastLine(text string) string {
 // elapsed prints a duration as briefly as it can be read.
 func elapsed(d time.Duration) string {
 	switch {
+	case d > 0 && d < 100*time.Millisecond:
+		return fmt.Sprintf("%dms", max(1, d.Milliseconds()))
 	case d < 10*time.Second && d%time.Second != 0:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute:

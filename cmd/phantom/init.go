@@ -141,6 +141,10 @@ func newInterview(a config.Answers) *interview {
 	return &interview{base: a, name: a.Name, role: a.Role, model: a.Model, port: strconv.Itoa(a.Port)}
 }
 
+// channelRows is the height of the choice of channels, title and description
+// included: the library's own reckoning leaves the options no room.
+const channelRows = 5
+
 func (in *interview) form(home string) *huh.Form {
 	without := func(channel string) func() bool {
 		return func() bool { return !slices.Contains(in.channels, channel) }
@@ -159,7 +163,7 @@ func (in *interview) form(home string) *huh.Form {
 			hidden("Anthropic API key", "empty: taken from ANTHROPIC_API_KEY if that is set, else the offline model answers", &in.key),
 		).Title("The model"),
 		huh.NewGroup(
-			huh.NewMultiSelect[string]().Title("Which channels besides this terminal?").Description("space selects; none is fine, they can be added later").
+			huh.NewMultiSelect[string]().Title("Which channels besides this terminal?").Description("space selects; none is fine, they can be added later").Height(channelRows).
 				Options(huh.NewOption("Slack", "slack"), huh.NewOption("Telegram", "telegram")).Value(&in.channels),
 		).Title("How you reach it"),
 		huh.NewGroup(
