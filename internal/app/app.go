@@ -27,9 +27,6 @@ import (
 	"phantom/internal/job"
 	"phantom/internal/llm"
 	"phantom/internal/memory"
-	"phantom/internal/netguard"
-	"phantom/internal/phantom"
-	"phantom/internal/policy"
 	"phantom/internal/prompt"
 	"phantom/internal/router"
 	"phantom/internal/sandbox"
@@ -164,7 +161,7 @@ func (a *App) part(name string) *slog.Logger { return a.Log.With(slog.String("co
 // openGuard builds what judges and confines the tools, and ends what commands
 // of a killed process still run: nothing may resume before they are dead.
 func (a *App) openGuard(ctx context.Context) error {
-	guard, err := policy.New(policyConfig(a.Config))
+	guards, err := NewGuards(a.Config)
 	if err != nil {
 		return err
 	}
@@ -182,10 +179,6 @@ func (a *App) openGuard(ctx context.Context) error {
 	if killed > 0 {
 		a.Log.LogAttrs(ctx, slog.LevelWarn, "ended processes that an earlier phantom left behind", slog.Int("trees", killed))
 	}
-	web, err := netguard.New(netguard.Config{Ports: a.Config.Guard.Ports})
-	if err != nil {
-		return err
-	}
 	if a.approvals, err = approval.New(a.db); err != nil {
 		return err
 	}
@@ -193,7 +186,7 @@ func (a *App) openGuard(ctx context.Context) error {
 		return err
 	}
 	a.tools, err = tool.New(tool.Deps{
-		DB: a.db, Guard: guard, Sandbox: a.sandbox, Web: web, Memory: a.memory, Approvals: a.approvals, Audit: a.audit,
+		DB: a.db, Guard: guards.Policy, Sandbox: a.sandbox, Web: guards.Web, Memory: a.memory, Approvals: a.approvals, Audit: a.audit,
 		Redactor: a.redact, Places: places(a.Config), Shell: shell(a.Config), Log: a.part("tool"),
 	})
 	if err != nil {

@@ -125,7 +125,7 @@ func (a *App) checkSandbox() Check {
 		c.Detail += "; it cannot stop: " + strings.Join(missing, "; ")
 		c.Mend = "a kernel with Landlock, seccomp and user namespaces gives level full"
 	}
-	if a.Config.Guard.Profile == string(sandbox.None) || level == sandbox.LevelNone {
+	if a.Config.Guard.Profile == string(sandbox.Unconfined) || level == sandbox.None {
 		c.Status, c.Mend = Fail, "COMMANDS ARE NOT CONFINED: write `profile: computer` under sandbox: in config/guard.yaml"
 	}
 	return c

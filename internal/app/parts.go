@@ -103,7 +103,7 @@ func sandboxConfig(c *config.Config, helper []string) (sandbox.Config, error) {
 	}
 	return sandbox.Config{
 		Self: helper, Home: c.Home.Dir(), Workspace: c.Home.Workspace(), Protected: c.Home.Protected(), Readable: c.Home.Readable(),
-		Writable: c.Guard.Writable, Record: filepath.Clean(c.Home.Record()), Require: require, AllowNone: c.Guard.Profile == string(sandbox.None),
+		Writable: c.Guard.Writable, Record: filepath.Clean(c.Home.Record()), Require: require, AllowNone: c.Guard.Profile == string(sandbox.Unconfined),
 	}, nil
 }
 

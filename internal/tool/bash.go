@@ -112,7 +112,7 @@ func (c *Chain) shell(ctx context.Context, command, cwd string, shown io.Writer)
 func describe(ctx context.Context, exit sandbox.Exit, printed string) string {
 	var notes []string
 	switch {
-	case exit.Killed == "cancelled":
+	case exit.Killed == "cancelled", exit.Killed == "deadline":
 		notes = append(notes, fmt.Sprintf("ended early: %v", context.Cause(ctx)))
 	case exit.Killed != "":
 		notes = append(notes, "ended by the sandbox: "+exit.Killed+" limit")
