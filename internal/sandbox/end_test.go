@@ -156,7 +156,7 @@ func TestHelperKilled(t *testing.T) {
 				done <- err
 			}()
 			await(t, func() bool { return len(sleepers(t, mark)) >= 5 })
-			for pid := range s.helpers() {
+			for _, pid := range recorded(t, s.config.Record) {
 				kill(pid)
 			}
 			if err := <-done; err == nil {

@@ -152,6 +152,7 @@ func layOut(t *testing.T) (world, Config) {
 			t.Fatal(err)
 		}
 	}
+	unique := fmt.Sprintf("probe-%d", time.Now().UnixNano())
 	must(os.WriteFile(filepath.Join(c.Home, ".env.local"), []byte("KEY=1"), 0o600))
 	must(os.Chmod(w.Outside, 0o777))
 	must(os.WriteFile(filepath.Join(w.Outside, "file"), []byte("x"), 0o666))
@@ -172,12 +173,12 @@ func layOut(t *testing.T) (world, Config) {
 		return l.Addr().String()
 	}
 	w.TCP = listen("tcp", "127.0.0.1:0")
-	w.Abstract = listen("unix", "@probe-"+itoa(os.Getpid()))
+	w.Abstract = listen("unix", "@"+unique)
 	tmux := fmt.Sprintf("/tmp/tmux-%d", os.Geteuid())
 	if err := os.Mkdir(tmux, 0o700); err == nil {
 		t.Cleanup(func() { _ = os.Remove(tmux) })
 	}
-	w.Tmux = listen("unix", filepath.Join(tmux, "probe-"+itoa(os.Getpid())))
+	w.Tmux = listen("unix", filepath.Join(tmux, unique))
 	if _, err := os.Lstat("/run/docker.sock"); err != nil && os.Geteuid() == 0 {
 		w.Docker = listen("unix", "/run/docker.sock")
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,15 +44,15 @@ func Helper(args []string) int {
 
 // helperRun obeys one order and reports how it went.
 func helperRun() int {
-	h := &helper{orders: os.NewFile(fdOrder, "order"), reports: os.NewFile(fdReport, "report")}
+	h := &helper{line: os.NewFile(fdLine, "line")}
 	rep := report{}
 	if err := h.obey(&rep); err != nil {
 		if errors.Is(err, io.EOF) {
-			return helperFailed // Phantom ended before it gave an order
+			return helperOK // no order came, and Phantom has gone or wants none
 		}
 		rep = report{Error: err.Error()}
 	}
-	if err := json.NewEncoder(h.reports).Encode(rep); err != nil {
+	if err := json.NewEncoder(h.line).Encode(rep); err != nil {
 		return helperFailed // nobody is left to hear it
 	}
 	return helperOK
@@ -70,11 +71,7 @@ func helperClone(args []string) int {
 	again := append(slices.Clone(os.Args[1:len(os.Args)-2]), stageRun)
 	cmd := exec.Command("/proc/self/exe", again...) //nolint:noctx // it ends with its order pipe
 	cmd.Env = []string{"LANG=C"}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{os.NewFile(fdOrder, "order"), os.NewFile(fdReport, "report")}
-	if _, err := unix.FcntlInt(fdExtra, unix.F_GETFD, 0); err == nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(fdExtra, "extra"))
-	}
+	cmd.ExtraFiles = []*os.File{os.NewFile(fdLine, "line")}
 	uid, gid := os.Getuid(), os.Getgid()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:      true,
@@ -86,7 +83,7 @@ func helperClone(args []string) int {
 	}
 	if err := cmd.Start(); err != nil {
 		rep := report{Error: fmt.Sprintf("make namespaces: %v", err)}
-		_ = json.NewEncoder(os.NewFile(fdReport, "report")).Encode(rep) // nobody else to tell
+		_ = json.NewEncoder(cmd.ExtraFiles[0]).Encode(rep) // nobody else to tell
 		return helperFailed
 	}
 	if err := cmd.Wait(); err != nil {
@@ -97,9 +94,9 @@ func helperClone(args []string) int {
 
 // helper is the process between Phantom and the program.
 type helper struct {
-	orders  *os.File
-	reports *os.File
-	order   order
+	line  *os.File
+	order order
+	files []int // the program's descriptors, from 0
 }
 
 func (h *helper) obey(rep *report) error {
@@ -107,20 +104,18 @@ func (h *helper) obey(rep *report) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("close the helper to others: %w", err)
 	}
-	if err := unix.CloseRange(fdOrder, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(fdLine, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("keep descriptors from the program: %w", err)
 	}
-	orders := bufio.NewReader(h.orders)
-	line, err := orders.ReadBytes('\n')
-	if err != nil {
+	if err := h.receive(); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(line, &h.order); err != nil {
-		return fmt.Errorf("read the order: %w", err)
-	}
-	notes, err := openNotes(string(h.order.Record))
-	if err != nil {
-		return err
+	var notes *notes // at level full the tree cannot outlive us
+	if h.order.Level < Full {
+		var err error
+		if notes, err = openNotes(string(h.order.Record)); err != nil {
+			return err
+		}
 	}
 	t := &tree{limits: h.order.Limits, pidns: os.Getpid() == 1, notes: notes}
 	if err := h.prepare(); err != nil {
@@ -130,9 +125,45 @@ func (h *helper) obey(rep *report) error {
 	if err != nil {
 		return err
 	}
-	*rep = t.watch(main, orders)
+	*rep = t.watch(main, h.line)
 	return nil
 }
+
+// receive reads the order and the files that come with its first bytes.
+func (h *helper) receive() error {
+	first, rights := make([]byte, 1<<16), make([]byte, unix.CmsgSpace(maxFiles*4))
+	n, rn, flags, _, err := unix.Recvmsg(fdLine, first, rights, unix.MSG_CMSG_CLOEXEC)
+	for err == unix.EINTR {
+		n, rn, flags, _, err = unix.Recvmsg(fdLine, first, rights, unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil {
+		return fmt.Errorf("receive the order: %w", err)
+	}
+	if n == 0 {
+		return io.EOF
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:rn])
+	if err != nil {
+		return fmt.Errorf("receive the program's files: %w", err)
+	}
+	if len(messages) != 1 || flags&unix.MSG_CTRUNC != 0 {
+		return errors.New("receive the program's files: they did not all arrive")
+	}
+	if h.files, err = unix.ParseUnixRights(&messages[0]); err != nil {
+		return fmt.Errorf("receive the program's files: %w", err)
+	}
+	line, err := bufio.NewReader(io.MultiReader(bytes.NewReader(first[:n]), h.line)).ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, &h.order); err != nil {
+		return fmt.Errorf("read the order: %w", err)
+	}
+	return nil
+}
+
+// maxFiles is the standard three and the extra one.
+const maxFiles = 4
 
 // prepare does what concerns the whole helper.
 func (h *helper) prepare() error {
@@ -154,7 +185,7 @@ func (h *helper) prepare() error {
 	if h.order.UID != 0 {
 		// A pipe belongs to whoever made it, and its end could not be opened
 		// again under /dev/stdout by another user.
-		for fd := range fdOrder {
+		for _, fd := range h.files {
 			var st unix.Stat_t
 			if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
 				if err := unix.Fchown(fd, h.order.UID, h.order.UID); err != nil {
@@ -191,9 +222,9 @@ func (h *helper) launch() (int, error) {
 			done <- result{err: err}
 			return
 		}
-		files := []uintptr{0, 1, 2}
-		if h.order.Extra {
-			files = append(files, fdExtra)
+		files := make([]uintptr, len(h.files))
+		for i, fd := range h.files {
+			files[i] = uintptr(fd)
 		}
 		pid, err := syscall.ForkExec(path, plain(h.order.Argv), &syscall.ProcAttr{
 			Dir: string(h.order.Dir), Env: plain(h.order.Env), Files: files,

@@ -22,12 +22,8 @@ type notes struct {
 	last []note
 }
 
-// openNotes opens the record that Phantom made; without one nothing is kept,
-// which is so at level full, where the namespace dies with the helper.
+// openNotes opens the record that Phantom made.
 func openNotes(record string) (*notes, error) {
-	if record == "" {
-		return nil, nil
-	}
 	f, err := os.OpenFile(record, os.O_WRONLY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the process record: %w", err)
@@ -35,7 +31,8 @@ func openNotes(record string) (*notes, error) {
 	return &notes{file: f}, nil
 }
 
-// keep writes the tree down when it has changed.
+// keep writes the tree down when it has changed. Without notes there is nothing
+// to keep.
 func (n *notes) keep(tree []process) error {
 	if n == nil {
 		return nil

@@ -198,7 +198,7 @@ func inherited(world) error {
 	}
 	for _, fd := range fds {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		if fd > fdOrder && err == nil && flags&unix.FD_CLOEXEC == 0 { // 3 is the probe's own program
+		if fd > fdLine && err == nil && flags&unix.FD_CLOEXEC == 0 { // 3 is the probe's own program
 			return nil
 		}
 	}

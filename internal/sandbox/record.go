@@ -54,21 +54,20 @@ func parseRecord(name string) (boot string, pid int, start uint64, err error) {
 // enter puts a helper on record. The kernel keeps the file through a kill of
 // Phantom, and no process survives a loss of power, so nothing is synced.
 func (s *Sandbox) enter(name string) error {
-	s.mu.Lock()
-	s.live[name] = true
-	s.mu.Unlock()
-	f, err := os.OpenFile(filepath.Join(s.config.Record, name), os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(s.path(name), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("record the process: %w", err)
 	}
 	return f.Close()
 }
 
+func (s *Sandbox) path(record string) string { return filepath.Join(s.config.Record, record) }
+
 func (s *Sandbox) leave(name string) error {
 	s.mu.Lock()
 	delete(s.live, name)
 	s.mu.Unlock()
-	if err := os.Remove(filepath.Join(s.config.Record, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("take the process off the record: %w", err)
 	}
 	return nil
@@ -110,7 +109,7 @@ func (s *Sandbox) Recover(ctx context.Context) (int, error) {
 // in this order: as long as it lives, whoever loses a parent comes to it.
 func (s *Sandbox) endTree(ctx context.Context, record string, pid int, start uint64, found map[int]bool) error {
 	var t table
-	noted, err := readNotes(filepath.Join(s.config.Record, record))
+	noted, err := readNotes(s.path(record))
 	if err != nil {
 		return err
 	}

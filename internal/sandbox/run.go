@@ -3,16 +3,11 @@ package sandbox
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,13 +33,12 @@ type order struct {
 	Argv    []raw
 	Env     []raw
 	Dir     raw
-	Extra   bool
 	Network bool
 	Limits  Limits
 	Grants  []grant
 	Mounts  mountPlan
 	UID     int // 0 keeps the user
-	Record  raw // where the helper notes who is in the tree; "" if it need not
+	Record  raw // where the helper notes who is in the tree
 }
 
 // report is what the helper has to say at the end.
@@ -56,12 +50,15 @@ type report struct {
 	Leftover int
 }
 
-// Descriptors of the helper.
-const (
-	fdOrder  = 3
-	fdReport = 4
-	fdExtra  = 5
-)
+// kind tells helpers apart that wait in reserve.
+type kind struct {
+	level   Level
+	network bool // decides a namespace, so only at level full
+}
+
+// fdLine is the helper's line to Phantom: the order comes in, with the
+// program's files, and the report goes out.
+const fdLine = 3
 
 // Stages of the helper.
 const (
@@ -91,8 +88,7 @@ func (s *Sandbox) Run(ctx context.Context, spec Spec) (Exit, error) {
 		return Exit{}, fmt.Errorf("sandbox: %w", err)
 	}
 	defer cleanup()
-	c := &call{sandbox: s, spec: spec, order: o}
-	exit, err := c.run(ctx)
+	exit, err := s.run(ctx, spec, o)
 	if err != nil {
 		return exit, fmt.Errorf("run %q in the sandbox: %w", spec.Argv[0], err)
 	}
@@ -130,7 +126,7 @@ func (s *Sandbox) admit(spec Spec) error {
 func (s *Sandbox) order(spec Spec) (order, func(), error) {
 	o := order{
 		Level: s.level, Profile: spec.Profile, Argv: raws(spec.Argv), Env: raws(spec.Env), Dir: raw(spec.Dir),
-		Extra: spec.Extra != nil, Network: spec.Network, Limits: spec.Limits.or(spec.Profile),
+		Network: spec.Network, Limits: spec.Limits.or(spec.Profile),
 	}
 	if spec.Profile == Unconfined {
 		o.Level = None
@@ -211,192 +207,6 @@ func (l Limits) or(p Profile) Limits {
 		l.CPU = d.CPU
 	}
 	return l
-}
-
-// call is one running helper.
-type call struct {
-	sandbox *Sandbox
-	spec    Spec
-	order   order
-	cmd     *exec.Cmd
-	orders  *os.File // our end; closing it ends the tree
-	reports *os.File
-	record  string
-}
-
-func (c *call) run(ctx context.Context) (Exit, error) {
-	if err := c.begin(); err != nil {
-		return Exit{}, err
-	}
-	defer c.reports.Close()
-	defer c.orders.Close()
-	if c.order.Level < Full {
-		c.order.Record = raw(filepath.Join(c.sandbox.config.Record, c.record))
-	}
-	encoded, err := json.Marshal(c.order)
-	if err == nil {
-		_, err = c.orders.Write(append(encoded, '\n'))
-	}
-	if err != nil { // the helper has no order yet and ends when the pipe closes
-		_ = c.orders.Close() // again below, harmlessly
-		_ = c.cmd.Wait()     // it was never told to do anything
-		return Exit{}, errors.Join(fmt.Errorf("hand over the order: %w", err), c.sandbox.leave(c.record))
-	}
-	ended := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		c.watch(ctx, ended)
-	}()
-	var rep report
-	repErr := json.NewDecoder(io.LimitReader(c.reports, 1<<16)).Decode(&rep)
-	waitErr := c.cmd.Wait()
-	close(ended)
-	<-watched
-	if repErr != nil {
-		// The helper was killed from outside: what it watched over came to us.
-		c.sandbox.sweep(c.record)
-	}
-	if err := c.sandbox.leave(c.record); err != nil {
-		return Exit{}, err
-	}
-	return c.outcome(ctx, rep, repErr, waitErr)
-}
-
-// watch ends the tree when ctx ends, and the helper if it does not obey.
-func (c *call) watch(ctx context.Context, ended <-chan struct{}) {
-	select {
-	case <-ended:
-		return
-	case <-ctx.Done():
-	}
-	_ = c.orders.Close() // the order to end; closing twice is harmless
-	grace := time.NewTimer(graceToKill)
-	defer grace.Stop()
-	select {
-	case <-ended:
-	case <-grace.C:
-		_ = c.cmd.Process.Kill() // if it just ended, all is well
-	}
-}
-
-func (c *call) outcome(ctx context.Context, rep report, repErr, waitErr error) (Exit, error) {
-	cancelled := ""
-	if ctx.Err() != nil {
-		cancelled = "cancelled"
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			cancelled = "deadline"
-		}
-	}
-	if repErr != nil {
-		if cancelled != "" {
-			return Exit{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL.String(), Killed: cancelled}, nil
-		}
-		return Exit{}, fmt.Errorf("the helper ended without a report: %w", errors.Join(repErr, waitErr))
-	}
-	if rep.Error != "" {
-		return Exit{}, errors.New(rep.Error)
-	}
-	exit := Exit{Code: rep.Code, Killed: rep.Killed, Leftover: rep.Leftover}
-	if rep.Signal != 0 {
-		exit.Code, exit.Signal = 128+rep.Signal, unix.Signal(rep.Signal).String()
-	}
-	if rep.Killed == killedCancelled {
-		exit.Killed = cancelled
-	}
-	return exit, nil
-}
-
-// begin starts the helper and puts it on record.
-func (c *call) begin() error {
-	c.sandbox.spawning.RLock()
-	defer c.sandbox.spawning.RUnlock()
-	if err := c.start(); err != nil {
-		return err
-	}
-	err := c.sandbox.enter(c.record)
-	if err != nil {
-		err = errors.Join(err, c.orders.Close(), c.reports.Close())
-		_ = c.cmd.Wait() // without an order it does nothing and ends
-	}
-	return err
-}
-
-// start starts the helper, which waits for its order.
-func (c *call) start() (err error) {
-	s := c.sandbox
-	orderR, orderW, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("make a pipe: %w", err)
-	}
-	defer orderR.Close()
-	reportR, reportW, err := os.Pipe()
-	if err != nil {
-		return errors.Join(fmt.Errorf("make a pipe: %w", err), orderW.Close())
-	}
-	defer reportW.Close()
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, orderW.Close(), reportR.Close())
-		}
-	}()
-	argv, flags := append(slices.Clone(s.config.Self), stageRun), uintptr(0)
-	switch {
-	case c.order.Level < Full:
-	case !s.userns:
-		flags = namespaces(c.order.Network)
-	case c.order.Network:
-		argv = append(slices.Clone(s.config.Self), stageClone, online)
-	default:
-		argv = append(slices.Clone(s.config.Self), stageClone, offline)
-	}
-	c.cmd = exec.Command(argv[0], argv[1:]...) //nolint:noctx // the context ends the tree through the helper, not the helper alone
-	c.cmd.Env = []string{"LANG=C"}             // not empty: an empty one would be ours
-	c.cmd.Dir = "/"
-	c.cmd.ExtraFiles = []*os.File{orderR, reportW}
-	if c.spec.Extra != nil {
-		c.cmd.ExtraFiles = append(c.cmd.ExtraFiles, c.spec.Extra)
-	}
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: flags}
-	c.cmd.Stdout, c.cmd.Stderr = c.spec.Stdout, c.spec.Stderr
-	closeInput, err := c.input()
-	if err != nil {
-		return err
-	}
-	defer closeInput()
-	if err := c.cmd.Start(); err != nil {
-		return fmt.Errorf("start the helper %s: %w", argv[0], err)
-	}
-	if c.record, err = recordName(s.boot, c.cmd.Process.Pid); err != nil {
-		_ = c.cmd.Process.Kill() // it has no order yet
-		_ = c.cmd.Wait()         // reaped
-		return err
-	}
-	c.orders, c.reports = orderW, reportR
-	return nil
-}
-
-// input connects the child's standard input. A reader that is no file gets a
-// pipe of its own, because a reader that never ends must not hold up the end
-// of the call.
-func (c *call) input() (func(), error) {
-	switch in := c.spec.Stdin.(type) {
-	case nil:
-		return func() {}, nil
-	case *os.File:
-		c.cmd.Stdin = in
-		return func() {}, nil
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("make the input pipe: %w", err)
-	}
-	c.cmd.Stdin = r
-	go func() {
-		_, _ = io.Copy(w, c.spec.Stdin) // a child that stops reading is its own affair
-		_ = w.Close()                   // nothing is buffered
-	}()
-	return func() { _ = r.Close() }, nil // the child has its own
 }
 
 // lookPath finds name as a shell would with the child's own PATH.

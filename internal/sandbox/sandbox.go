@@ -123,10 +123,13 @@ type Sandbox struct {
 	launch  []string // places whose contents somebody else runs
 	boot    string   // names this boot of the machine in records
 
-	spawning sync.RWMutex // held for reading from a helper's start until it is on record
+	spawning sync.RWMutex // held for reading from a helper's start until it is known
 
-	mu   sync.Mutex
-	live map[string]bool // records of this incarnation
+	mu      sync.Mutex
+	live    map[string]bool // records of the helpers of this incarnation
+	spare   map[kind]*call  // helpers in reserve
+	filling map[kind]bool   // reserves on their way
+	ready   bool            // the level is settled, so a reserve is worth while
 }
 
 // New finds the best level that works, by trying it, and returns a sandbox of
@@ -151,7 +154,7 @@ func New(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c, launch: launchPoints(c), boot: boot, live: map[string]bool{}}
+	s := &Sandbox{config: c, launch: launchPoints(c), boot: boot, live: map[string]bool{}, spare: map[kind]*call{}, filling: map[kind]bool{}}
 	var why []error
 	for _, try := range s.candidates() {
 		s.level, s.userns = try.level, try.userns
@@ -172,7 +175,7 @@ func New(ctx context.Context, c Config) (*Sandbox, error) {
 	if s.level == None && !c.AllowNone {
 		return nil, fmt.Errorf("no sandbox level works and running without one is not allowed: %w", errors.Join(why...))
 	}
-	s.missing = append(s.missing, gaps(s.level, c)...)
+	s.missing, s.ready = gaps(s.level, c), true
 	return s, nil
 }
 

@@ -68,12 +68,12 @@ func build(t testing.TB, level Level, c Config) *Sandbox {
 	return s
 }
 
-type outcome struct {
+type ran struct {
 	Exit
 	out string
 }
 
-func bash(t testing.TB, s *Sandbox, spec Spec, script string) outcome {
+func bash(t testing.TB, s *Sandbox, spec Spec, script string) ran {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -89,7 +89,7 @@ func bash(t testing.TB, s *Sandbox, spec Spec, script string) outcome {
 	if err != nil {
 		t.Fatalf("run %q: %v", script, err)
 	}
-	return outcome{exit, strings.TrimSpace(out.String())}
+	return ran{exit, strings.TrimSpace(out.String())}
 }
 
 func TestRunsAtEveryLevel(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 // Why the sandbox ends a tree.
 const (
 	killedCancelled = "cancelled"
+	killedDeadline  = "deadline"
 	killedMemory    = "memory"
 	killedProcesses = "processes"
 	killedCPU       = "cpu"
