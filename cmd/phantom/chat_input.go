@@ -52,10 +52,15 @@ func newInput() textarea.Model {
 	return in
 }
 
-func (m *chatModel) resize(width, height int) {
+func (m *chatModel) resize(width, height int) tea.Cmd {
+	first := m.width == 0
 	m.width, m.height = width, height
 	m.input.MaxHeight = max(1, height/4)
 	m.input.SetWidth(width)
+	if !first {
+		return nil
+	}
+	return tea.Tick(firstFrame, func(time.Time) tea.Msg { return drawnMsg{} })
 }
 
 // edit gives a message to the input.

@@ -65,6 +65,7 @@ type (
 		gone bool // there is no instance any more
 	}
 	watchingMsg struct{}
+	drawnMsg    struct{}
 	printedMsg  struct{}
 	tickMsg     struct{}
 	logMsg      string
@@ -78,6 +79,10 @@ const (
 	quiet = 5 * time.Second
 	// keptTurns bounds how many ended turns are remembered against printing twice.
 	keptTurns = 64
+	// firstFrame is how long the first frame is given to reach the screen. Until
+	// then the library takes the whole screen for its own, and what is printed
+	// would overwrite what stood there before the chat.
+	firstFrame = 100 * time.Millisecond
 )
 
 // activeTool is a tool that acts.
@@ -101,6 +106,7 @@ type chatModel struct {
 	look         look
 
 	width, height int
+	drawn         bool // the first frame is on the screen
 	input         textarea.Model
 	history       []string
 	recall        int    // index into history; len(history) is the draft
@@ -153,7 +159,9 @@ func (m *chatModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (m *chatModel) on(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.resize(msg.Width, msg.Height)
+		return m.resize(msg.Width, msg.Height)
+	case drawnMsg:
+		m.drawn = true
 	case tea.KeyPressMsg:
 		return m.key(msg)
 	case tea.PasteMsg:
@@ -410,7 +418,7 @@ func (m *chatModel) flush() tea.Cmd {
 	switch {
 	case m.printing:
 		return nil
-	case m.width > 0 && len(m.out) > 0:
+	case m.drawn && len(m.out) > 0:
 		n := min(len(m.out), m.pieceHeight())
 		piece := strings.Join(m.out[:n], "\n")
 		m.out, m.printing = m.out[n:], true

@@ -103,6 +103,9 @@ func (m *chatModel) frameQuestion(q approval.Question) []string {
 			rows = append(rows, m.look.command.Render(piece))
 		}
 	}
+	if strings.HasSuffix(q.Summary, "…") {
+		rows = append(rows, m.look.bad.Render("This is only its beginning: the rest is not shown."))
+	}
 	rows = append(rows, "")
 	for _, f := range []struct{ name, value string }{{"in", q.CWD}, {"rule", q.Rule}, {"because", q.Reason}} {
 		if f.value == "" {

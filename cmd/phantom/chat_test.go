@@ -37,7 +37,7 @@ func newChatTest(t *testing.T) *chatTest {
 		return nil
 	})
 	c.m.Init()
-	c.on(tea.WindowSizeMsg{Width: 80, Height: 24})
+	c.on(tea.WindowSizeMsg{Width: 80, Height: 24}, drawnMsg{})
 	c.m.out = nil
 	return c
 }
@@ -326,6 +326,14 @@ func TestChatQuestionShowsAllOfIt(t *testing.T) {
 		if w := lipgloss.Width(line); w > 80 {
 			t.Errorf("a line is %d wide, the terminal 80: %q", w, line)
 		}
+	}
+}
+
+func TestChatQuestionSaysThatItWasCut(t *testing.T) {
+	c := newChatTest(t)
+	c.on(asked(3, "git push --force && …"))
+	if got := c.printed(); !strings.Contains(got, "the rest is not shown") {
+		t.Errorf("a cut action looks whole:\n%s", got)
 	}
 }
 
