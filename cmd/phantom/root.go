@@ -52,7 +52,6 @@ func (c *cli) rootCommand() *cobra.Command {
 		Version:       c.version,
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.SetVersionTemplate("phantom {{.Version}}\n")
 	root.PersistentFlags().StringVar(&c.home, "home", "", "home directory (default: $PHANTOM_HOME, the current directory if it is a home, ~/.phantom)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v\nsee `%s --help`", err, cmd.CommandPath())
