@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"phantom/internal/phantom"
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
 
@@ -20,13 +21,8 @@ const (
 	guarded              // Phantom's own files
 )
 
-// under reports whether path is dir or lies below it.
-func under(dir, path string) bool {
-	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
-}
-
 func within(dirs []string, path string) bool {
-	return slices.ContainsFunc(dirs, func(d string) bool { return under(d, path) })
+	return slices.ContainsFunc(dirs, func(d string) bool { return landmark.Under(d, path) })
 }
 
 // abs makes an argument a clean path; "" means that it cannot be placed
@@ -39,11 +35,6 @@ func (c *call) abs(arg string) string {
 		return ""
 	}
 	return filepath.Join(c.Cwd, arg)
-}
-
-// wild reports whether a path element matches everything or nearly so.
-func wild(elem string) bool {
-	return strings.ContainsAny(elem, "*?") && strings.Trim(elem, ".*?[]!^-") == ""
 }
 
 // hits tells the worst that a change of the tree at arg could do, for every
@@ -88,26 +79,19 @@ func unplaced(rest string, whole bool) reach {
 	switch {
 	case rest == "" && !whole:
 		return free
-	case rest == "", rest == ".", wild(rest), strings.Trim(rest, "./*") == "":
+	case rest == "", rest == ".", landmark.Wild(rest), strings.Trim(rest, "./*") == "":
 		return root
-	case whole && slices.Contains(systemTops(), first):
+	case whole && slices.Contains(landmark.SystemTops(), first):
 		return system
 	}
 	return free
-}
-
-func systemTops() []string {
-	return []string{
-		"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "root", "run", "sbin", "sys", "usr", "var",
-		"home", "opt", "srv", "mnt", "media", "snap", "Users", "System", "Library", "Applications",
-	}
 }
 
 // reach places an absolute path, wildcards included, and where it leads to.
 func (p *Policy) reach(path string) reach {
 	worst := p.place(path)
 	if strings.ContainsAny(path, "*?[") {
-		if base := filepath.Base(path); wild(base) {
+		if base := filepath.Base(path); landmark.Wild(base) {
 			worst = max(worst, p.reach(filepath.Dir(path)))
 		}
 		for _, spot := range p.spots() {
@@ -136,7 +120,7 @@ func (p *Policy) resolved(path string) reach {
 	if real == path {
 		return free
 	}
-	if ws, err := p.cfg.Files.Resolve(p.cfg.Workspace); err == nil && under(ws, real) {
+	if ws, err := p.cfg.Files.Resolve(p.cfg.Workspace); err == nil && landmark.Under(ws, real) {
 		// The workspace itself may be reached through a link.
 		real = filepath.Join(p.cfg.Workspace, strings.TrimPrefix(real, ws))
 	}
@@ -146,7 +130,7 @@ func (p *Policy) resolved(path string) reach {
 // spots are the places that a wildcard must not match.
 func (p *Policy) spots() []string {
 	out := slices.Concat([]string{p.cfg.Home, p.cfg.Workspace, p.cfg.UserHome}, p.cfg.Protected)
-	for _, t := range systemTops() {
+	for _, t := range landmark.SystemTops() {
 		out = append(out, "/"+t)
 	}
 	return out
@@ -167,25 +151,25 @@ func overlaps(pattern, spot string) (above, inside bool) {
 // place tells what lies at a path, by its name alone.
 func (p *Policy) place(path string) reach {
 	for _, g := range p.cfg.Protected {
-		if under(g, path) || under(path, g) && path != p.cfg.UserHome && path != "/" {
+		if landmark.Under(g, path) || landmark.Under(path, g) && path != p.cfg.UserHome && path != "/" {
 			return guarded
 		}
 	}
-	if under(path, p.cfg.Workspace) || under(path, p.cfg.UserHome) || under(path, p.cfg.Home) {
+	if landmark.Under(path, p.cfg.Workspace) || landmark.Under(path, p.cfg.UserHome) || landmark.Under(path, p.cfg.Home) {
 		return root
 	}
-	if under(p.cfg.Workspace, path) {
+	if landmark.Under(p.cfg.Workspace, path) {
 		return private(strings.TrimPrefix(path, p.cfg.Workspace+"/"))
 	}
 	for _, g := range p.cfg.Grants {
-		if g.Write && under(g.Path, path) && path != g.Path {
+		if g.Write && landmark.Under(g.Path, path) && path != g.Path {
 			return free
 		}
 	}
 	elems := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	top, n := elems[0], len(elems)
 	switch {
-	case under(p.cfg.UserHome, path):
+	case landmark.Under(p.cfg.UserHome, path):
 		rel := strings.TrimPrefix(path, p.cfg.UserHome+"/")
 		if !strings.Contains(rel, "/") {
 			return outside
@@ -196,7 +180,7 @@ func (p *Policy) place(path string) reach {
 			return outside
 		}
 		return free
-	case !slices.Contains(systemTops(), top):
+	case !slices.Contains(landmark.SystemTops(), top):
 		if n == 1 {
 			return outside
 		}
@@ -225,16 +209,10 @@ func (p *Policy) place(path string) reach {
 	return system
 }
 
-// private tells whether a path below a home is one that its owner would miss.
+// private tells what a path below a home is worth to its owner.
 func private(rel string) reach {
-	first, _, _ := strings.Cut(rel, "/")
-	switch first {
-	case ".ssh", ".gnupg", ".aws", ".kube", ".password-store", ".mozilla", ".thunderbird", ".docker":
+	if landmark.Private(rel) {
 		return outside
-	case "Documents", "Desktop", "Pictures", "Music", "Videos", "Downloads", ".config", ".local":
-		if rel == first {
-			return outside
-		}
 	}
 	return free
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
 
@@ -21,34 +22,12 @@ func (c *call) sql() [][]string {
 	return out
 }
 
-func destroysData(words []string) bool {
-	for i, w := range words {
-		next := ""
-		if i+1 < len(words) {
-			next = words[i+1]
-		}
-		switch {
-		case w == "DROP" && slices.Contains([]string{"DATABASE", "SCHEMA", "TABLE", "USER", "ROLE", "OWNED", "TABLESPACE", "KEYSPACE", "COLLECTION", "INDEX", "VIEW"}, next) && next != "INDEX" && next != "VIEW":
-			return true
-		case w == "TRUNCATE" && next != "":
-			return true
-		case w == "DELETE" && next == "FROM" && !slices.Contains(words[i:], "WHERE"):
-			return true
-		case w == "UPDATE" && slices.Contains(words[i:], "SET") && !slices.Contains(words[i:], "WHERE"):
-			return true
-		case w == "DELETE" && next == "FROM" && strings.HasSuffix(strings.Join(words, " "), "WHERE 1=1"):
-			return true
-		}
-	}
-	return false
-}
-
 func databaseRules() []rule {
 	const family = "database"
 	const why, safer = "destroys a database or all rows of a table", "back it up first and ask the owner"
 	return []rule{
-		{id: "sql-drop", family: family, severity: destructive, programs: "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse sqlcmd sqlplus duckdb cockroach cqlsh pgcli mycli usql snowsql bq litecli influx", reason: why, suggestion: safer, match: func(c *call) bool { return slices.ContainsFunc(c.sql(), destroysData) }},
-		{id: "database-drop", family: family, severity: destructive, programs: "dropdb dropuser mysqladmin redis-cli valkey-cli mongosh mongo rails rake artisan php prisma npx knex sequelize alembic python python3 manage.py ./manage.py django-admin bundle supabase etcdctl rabbitmqctl kafka-topics kafka-topics.sh pg_resetwal initdb bin/rails flask typeorm drizzle-kit yarn pnpm bunx mix", reason: why, suggestion: safer, match: dropsDatabase},
+		{id: "sql-drop", family: family, severity: destructive, programs: "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse sqlcmd sqlplus duckdb cockroach cqlsh pgcli mycli usql snowsql bq litecli influx", reason: why, suggestion: safer, match: func(c *call) bool { return slices.ContainsFunc(c.sql(), landmark.DestroysData) }},
+		{id: "database-drop", family: family, severity: destructive, programs: "dropdb dropuser mysqladmin redis-cli valkey-cli mongosh mongo rails rake artisan php prisma npx knex sequelize alembic python python3 manage.py ./manage.py django-admin bundle supabase etcdctl rabbitmqctl kafka-topics kafka-topics.sh pg_resetwal bin/rails flask typeorm drizzle-kit yarn pnpm bunx mix", reason: why, suggestion: safer, match: dropsDatabase},
 		{id: "search-index-delete", family: family, severity: destructive, programs: "curl http https xh wget", reason: "deletes data over a service's interface", suggestion: "ask the owner", match: func(c *call) bool {
 			method, _ := c.opts("XHdouFTAbe", "request", "header", "data").Value("X", "request")
 			if !strings.EqualFold(method, "delete") && !c.has("DELETE", "--method=DELETE") {
@@ -81,8 +60,6 @@ func dropsDatabase(c *call) bool {
 		return starts(w, "reset|force_reset|delete_vhost|delete_user|purge_queue|delete_queue")
 	case "kafka-topics", "kafka-topics.sh":
 		return c.has("--delete")
-	case "initdb":
-		return false
 	}
 	return slices.ContainsFunc(c.args(), func(a string) bool {
 		return slices.Contains([]string{"db:drop", "db:reset", "db:purge", "db:wipe", "migrate:fresh", "migrate:reset", "db:drop:all", "db:migrate:undo:all", "schema:drop", "ecto.drop", "ecto.reset"}, a)
@@ -132,7 +109,7 @@ func cloudRules() []rule {
 			if starts(w, "destroy|down|delete|rm") {
 				return true
 			}
-			return c.has("-destroy", "--destroy", "destroy") && starts(w, "apply|run-all|run|up|stack|deploy") || starts(w, "state", "rm") || starts(w, "workspace", "delete") || starts(w, "stack", "rm") || starts(w, "force-unlock") || starts(w, "taint") && false || starts(w, "app", "delete")
+			return c.has("-destroy", "--destroy", "destroy") && starts(w, "apply|run-all|run|up|stack|deploy") || starts(w, "state", "rm") || starts(w, "workspace", "delete") || starts(w, "stack", "rm") || starts(w, "force-unlock") || starts(w, "app", "delete")
 		}},
 	}
 }

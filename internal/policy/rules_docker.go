@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
 
@@ -116,7 +117,7 @@ func (c *call) hostPath(source string) bool {
 	if path == "" {
 		return false
 	}
-	if under(c.p.cfg.Workspace, path) {
+	if landmark.Under(c.p.cfg.Workspace, path) {
 		return c.p.resolved(path) > free
 	}
 	return !c.p.opened(path, false) && !strings.HasPrefix(path, "/tmp/")

@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
 
@@ -73,7 +73,7 @@ func (c *call) found() (trees, files []string) {
 				return slices.Contains([]string{"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-mtime", "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-size", "-empty", "-xtype", "-lname", "-perm", "-user"}, w)
 			}) && !slices.Contains(rest, "-o") && !slices.Contains(rest, "-or")
 			for j, w := range rest {
-				if (w == "-name" || w == "-iname" || w == "-path") && j+1 < len(rest) && wild(rest[j+1]) {
+				if (w == "-name" || w == "-iname" || w == "-path") && j+1 < len(rest) && landmark.Wild(rest[j+1]) {
 					limited = false
 				}
 			}
@@ -98,7 +98,7 @@ func (c *call) found() (trees, files []string) {
 // workspace and its like are then no worse than any directory.
 func (c *call) place(arg string) reach {
 	at := c.hits(arg)
-	if path := c.abs(arg); at == root && path != "" && under(c.p.cfg.Workspace, path) {
+	if path := c.abs(arg); at == root && path != "" && landmark.Under(c.p.cfg.Workspace, path) {
 		return free
 	}
 	return at
@@ -150,7 +150,7 @@ func deleteRules() []rule {
 // workspace, or the workspace itself, which a deletion of files cannot take.
 func (c *call) insideWorkspace(arg string) bool {
 	path := c.abs(arg)
-	return path == "" || under(c.p.cfg.Workspace, strings.ReplaceAll(path, shell.Unknown, "x"))
+	return path == "" || landmark.Under(c.p.cfg.Workspace, strings.ReplaceAll(path, shell.Unknown, "x"))
 }
 
 // written returns the paths that a call creates or overwrites.
@@ -201,12 +201,12 @@ func (c *call) written() []string {
 // systemFile reports whether writing path changes the system.
 func (c *call) systemFile(path string) bool {
 	for _, free := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/tmp", "/var/tmp", "/proc/self/fd", "/dev/pts"} {
-		if under(free, path) {
+		if landmark.Under(free, path) {
 			return false
 		}
 	}
 	for _, g := range c.p.cfg.Grants {
-		if g.Write && under(g.Path, path) {
+		if g.Write && landmark.Under(g.Path, path) {
 			return false
 		}
 	}
@@ -214,27 +214,7 @@ func (c *call) systemFile(path string) bool {
 		return true
 	}
 	elems := strings.Split(path, "/")
-	return len(elems) > 2 && slices.Contains(systemTops()[:14], elems[1]) && c.p.place(path) == root
-}
-
-// device reports whether path is a disk, or the machine's memory.
-func device(path string) bool {
-	name, ok := strings.CutPrefix(filepath.Clean(path), "/dev/")
-	if !ok {
-		return false
-	}
-	if strings.Contains(name, shell.Unknown) {
-		return true
-	}
-	for _, p := range []string{"sd", "hd", "vd", "xvd", "nvme", "mmcblk", "dm-", "mapper/", "md", "disk", "rdisk", "loop", "zd", "bcache", "nbd", "sr", "mem", "kmem", "port", "block/", "mtd", "ram", "root"} {
-		if rest, ok := strings.CutPrefix(name, p); ok && (rest != "" || !slices.Contains([]string{"md", "sd", "hd", "vd", "ram", "loop"}, p)) {
-			return true
-		}
-	}
-	return slices.ContainsFunc([]string{"/dev/sda", "/dev/nvme0n1", "/dev/vda", "/dev/mmcblk0"}, func(d string) bool {
-		m, err := filepath.Match(path, d)
-		return err == nil && m
-	})
+	return len(elems) > 2 && slices.Contains(landmark.SystemTops()[:14], elems[1]) && c.p.place(path) == root
 }
 
 func diskRules() []rule {
@@ -299,7 +279,7 @@ func diskRules() []rule {
 			return len(c.Argv) > 1 && !c.asksHelp()
 		}},
 		{id: "write-device", family: "block-device", severity: critical, reason: "writes raw data to a disk or to memory", suggestion: "write to a regular file in the workspace", match: func(c *call) bool {
-			return slices.ContainsFunc(c.written(), device)
+			return slices.ContainsFunc(c.written(), landmark.Device)
 		}},
 		{id: "write-unknown", family: "block-device", severity: blocked, programs: "dd shred", reason: "overwrites a place that only the real run knows", suggestion: "write the target out", match: func(c *call) bool {
 			return slices.ContainsFunc(c.written(), func(w string) bool {

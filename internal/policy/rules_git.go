@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
 
@@ -30,7 +31,7 @@ func gitRules() []rule {
 	}
 	everything := func(words []string) bool {
 		return slices.ContainsFunc(words, func(w string) bool {
-			return slices.Contains([]string{".", "./", ":/", ":/.", ":", "*", "./*", ":/*", "..", "../"}, w) || wild(w)
+			return slices.Contains([]string{".", "./", ":/", ":/.", ":", "*", "./*", ":/*", "..", "../"}, w) || landmark.Wild(w)
 		})
 	}
 	return []rule{

@@ -1,86 +1,18 @@
 package policy
 
 import (
-	"net/netip"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
-
-// secretFile reports whether a file of that name usually holds secrets.
-func secretFile(path string) bool {
-	path = filepath.Clean(path)
-	base := filepath.Base(path)
-	if strings.HasSuffix(base, ".pub") || base == "known_hosts" {
-		return false
-	}
-	if base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasPrefix(base, ".env*") {
-		return !slices.ContainsFunc([]string{"example", "sample", "template", "dist", "schema", "defaults"}, func(s string) bool { return strings.Contains(base, s) })
-	}
-	if slices.Contains([]string{
-		"id_rsa", "id_ed25519", "id_ecdsa", "id_dsa", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".pypirc", ".git-credentials", "shadow", "gshadow", "shadow-", ".vault-token", "master.key",
-		".htpasswd", "credentials.json", "service-account.json", "application_default_credentials.json", "hosts.yml", ".s3cfg", ".boto", "secrets.yml", "secrets.yaml", "secrets.json", ".dockercfg", "privkey.pem", "terraform.tfstate", "login.keychain",
-		"kubeconfig", "Login Data", "logins.json", "key4.db", "wallet.dat", ".npmrc", "passwd.bak", "opasswd", "krb5.keytab",
-	}, base) && (base != "hosts.yml" || strings.Contains(path, "/gh/")) {
-		return true
-	}
-	if strings.HasPrefix(base, "id_") && strings.Contains(path, ".ssh/") || strings.HasPrefix(base, "ssh_host_") && strings.Contains(base, "_key") {
-		return true
-	}
-	for _, tail := range []string{".aws/credentials", ".aws/config", ".kube/config", ".docker/config.json", ".config/gcloud", ".gnupg", ".azure", ".password-store", ".ssh/*", ".ssh/id*", ".config/gh", "/etc/ssl/private", "/run/secrets", "/var/run/secrets", ".config/rclone/rclone.conf", "/etc/sudoers"} {
-		if strings.HasSuffix(path, "/"+strings.TrimPrefix(tail, "/")) || strings.Contains(path, "/"+strings.TrimPrefix(tail, "/")+"/") || path == tail {
-			return true
-		}
-	}
-	if base == ".ssh" {
-		return true
-	}
-	if strings.HasPrefix(path, "/proc/") && (base == "environ" || base == "mem" || base == "maps" && false) || path == "/dev/mem" || path == "/proc/kcore" {
-		return true
-	}
-	ext := filepath.Ext(base)
-	return ext == ".key" || ext == ".pfx" || ext == ".p12" || ext == ".jks" || ext == ".kdbx" || ext == ".keystore" || ext == ".pem" && (strings.Contains(base, "priv") || strings.Contains(base, "key"))
-}
-
-// readers are the programs that show a file or send it away, each with the
-// options that take a value.
-func readers(name string) (string, bool) {
-	switch name {
-	case "cat", "less", "more", "tac", "nl", "bat", "batcat", "strings", "xxd", "hexdump", "od", "base64", "base32", "rev", "view", "zcat", "vim", "vi", "nano", "emacs", "code", "sponge", "md5sum", "pr", "fold", "fmt", "column", "uuencode", "gpg", "diff", "sdiff", "comm", "join", "jq", "yq", "dd", "gdb":
-		return "", true
-	case "head", "tail":
-		return "nc", true
-	case "cut", "sort", "paste", "tr", "uniq":
-		return "dfckt", true
-	case "grep", "egrep", "fgrep", "rg", "ag", "ack", "zgrep":
-		return "ABCmefgt", true
-	case "awk", "gawk", "mawk", "sed":
-		return "Fvfe", true
-	case "cp", "mv", "install", "ln":
-		return "tSmog", true
-	case "scp", "sftp":
-		return "iPoFcJl", true
-	case "rsync":
-		return "eTf", true
-	case "curl":
-		return "HXAuob", true
-	case "tar", "bsdtar":
-		return "CXTfI", true
-	case "zip", "7z", "gzip", "bzip2", "xz", "zstd", "rar", "age":
-		return "", true
-	case "nc", "ncat", "wget", "http", "httpie", "mail", "mutt", "sendmail", "croc", "magic-wormhole", "wormhole", "transfer", "telnet", "openssl", "socat", "aws", "gsutil", "rclone", "gcloud":
-		return "", true
-	}
-	return "", false
-}
 
 // readPaths returns the files that a call shows or sends.
 func (c *call) readPaths() []string {
 	out := slices.Clone(c.Reads)
-	short, ok := readers(c.name)
+	short, ok := landmark.Reader(c.name)
 	if !ok {
 		if c.name == "source" || c.name == "." || c.name == "test" || c.name == "[" {
 			return nil
@@ -145,16 +77,11 @@ func (c *call) readPaths() []string {
 	return append(out, operands...)
 }
 
-func secretName(name string) bool {
-	up := strings.ToUpper(name)
-	return slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "PASSPHRASE", "AUTH", "DATABASE_URL", "DSN", "WEBHOOK"}, func(s string) bool { return strings.Contains(up, s) }) && up != "SSH_AUTH_SOCK" && !strings.Contains(up, "KEYBOARD") && !strings.Contains(up, "AUTHOR")
-}
-
 func secretRules() []rule {
 	const family = "secrets"
 	const safer = "use ${secret:name}, which fills the value in where it is needed"
 	return []rule{
-		{id: "environment-dump", family: family, severity: destructive, programs: "env printenv set export declare typeset compgen ps", reason: "prints the environment, which may hold secrets", suggestion: "print the one variable you need", match: dumpsEnvironment},
+		{id: "environment-dump", family: family, severity: destructive, programs: "env printenv set export declare typeset ps", reason: "prints the environment, which may hold secrets", suggestion: "print the one variable you need", match: dumpsEnvironment},
 		{id: "secret-file", family: family, severity: destructive, reason: "shows or sends a file that usually holds secrets", suggestion: safer, match: func(c *call) bool {
 			if c.Wrapper {
 				return false
@@ -164,15 +91,17 @@ func secretRules() []rule {
 					return false
 				}
 				path := c.abs(f)
-				return secretFile(f) || path != "" && secretFile(path) || filepath.Base(f) == ".e*" || strings.HasSuffix(f, "/environ")
+				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || filepath.Base(f) == ".e*" || strings.HasSuffix(f, "/environ")
 			})
 		}},
-		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault docker flyctl fly ssh-keygen ssh-add age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: opensStore},
+		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: opensStore},
 		{id: "metadata-service", family: family, severity: blocked, reason: "asks the cloud's metadata service, which hands out credentials", suggestion: "ask the owner for what you need", match: func(c *call) bool {
 			if slices.Contains([]string{"echo", "printf", "grep", "rg", "git", "gh", "sed", "awk", "egrep", "jq", "man", "tee"}, c.name) || c.Wrapper {
 				return false
 			}
-			return slices.ContainsFunc(c.args(), metadata) || slices.ContainsFunc(c.Reads, func(r string) bool { return strings.HasPrefix(r, "/dev/tcp/") && metadata(strings.Split(r, "/")[3]) })
+			return slices.ContainsFunc(c.args(), landmark.Metadata) || slices.ContainsFunc(c.Reads, func(r string) bool {
+				return strings.HasPrefix(r, "/dev/tcp/") && landmark.Metadata(strings.Split(r, "/")[3])
+			})
 		}},
 	}
 }
@@ -181,7 +110,7 @@ func dumpsEnvironment(c *call) bool {
 	w := c.words()
 	// A filter that lets only plain names through makes a dump harmless.
 	filtered := len(c.Next) > 1 && (c.Next[0] == "grep" || c.Next[0] == "rg") && !slices.ContainsFunc(c.Next[1:], func(a string) bool {
-		return secretName(a) || a == "-v" || a == "." || a == "" || strings.HasPrefix(a, "-") && strings.Contains(a, "v") || a == "="
+		return landmark.SecretName(a) || a == "-v" || a == "." || a == "" || strings.HasPrefix(a, "-") && strings.Contains(a, "v") || a == "="
 	})
 	switch c.name {
 	case "env":
@@ -191,13 +120,11 @@ func dumpsEnvironment(c *call) bool {
 		if len(w) == 0 {
 			return !filtered && !c.asksHelp()
 		}
-		return slices.ContainsFunc(w, secretName)
+		return slices.ContainsFunc(w, landmark.SecretName)
 	case "set":
 		return len(c.Argv) == 1 && !filtered
 	case "export", "declare", "typeset":
 		return !filtered && (len(c.Argv) == 1 || c.has("-p", "-px", "-xp", "-x") && len(w) == 0)
-	case "compgen":
-		return c.has("-e", "-v") && false
 	case "ps":
 		return slices.ContainsFunc(c.args(), func(a string) bool {
 			return !strings.HasPrefix(a, "-") && strings.Contains(a, "e") && strings.Trim(a, "aeuxwf") == "" && a != "e" || a == "e" || a == "eww"
@@ -244,78 +171,8 @@ func opensStore(c *call) bool {
 		return c.has("-d", "--decrypt", "decrypt", "view")
 	case "secret-tool", "keyring", "kwallet-query":
 		return starts(w, "lookup|get|search") || c.name == "kwallet-query"
-	case "docker":
-		return starts(w, "compose", "config") && false
-	case "ssh-keygen":
-		return c.has("-p")
 	}
 	return false
-}
-
-// metadata reports whether a word names the metadata service of a cloud, in
-// any of the ways to write its address.
-func metadata(arg string) bool {
-	low := strings.ToLower(arg)
-	for _, h := range []string{"metadata.google.internal", "metadata.azure", "metadata.goog", "instance-data.ec2", "metadata.tencentyun", "metadata.oraclecloud", "169.254.169.254.nip.io"} {
-		if strings.Contains(low, h) {
-			return true
-		}
-	}
-	if _, rest, ok := strings.Cut(low, "://"); ok {
-		low = rest
-	}
-	if _, rest, ok := strings.Cut(low, "@"); ok {
-		low = rest
-	}
-	host, _, _ := strings.Cut(low, "/")
-	if strings.HasPrefix(host, "[") {
-		host, _, _ = strings.Cut(host[1:], "]")
-	} else if strings.Count(host, ":") == 1 {
-		host, _, _ = strings.Cut(host, ":")
-	}
-	addr, ok := address(host)
-	if !ok {
-		return false
-	}
-	return slices.Contains([]string{"169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "169.254.169.123"}, addr.Unmap().String())
-}
-
-// address reads an IP address the way inet_aton does: one to four numbers,
-// each decimal, octal or hexadecimal.
-func address(host string) (netip.Addr, bool) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return a, true
-	}
-	parts := strings.Split(host, ".")
-	if len(parts) > 4 {
-		return netip.Addr{}, false
-	}
-	var v uint64
-	for i, s := range parts {
-		n, err := strconv.ParseUint(s, 0, 32)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		if i == len(parts)-1 {
-			v = v<<(8*(4-i)) | n
-			break
-		}
-		v = v<<8 | n&0xff
-	}
-	if len(parts) == 1 && v < 1<<24 {
-		return netip.Addr{}, false
-	}
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), true
-}
-
-// lookers are the programs that may name Phantom's own readable files.
-func lookers(name string) bool {
-	return slices.Contains([]string{"cat", "less", "more", "head", "tail", "grep", "egrep", "fgrep", "rg", "ls", "wc", "diff", "stat", "file", "sha256sum", "md5sum", "cmp", "nl", "tac", "cut", "sort", "uniq", "tree", "du", "find", "test", "[", "cd", "readlink", "realpath", "basename", "dirname", "bat", "jq", "yq"}, name)
-}
-
-// talkers never open the words they are given.
-func talkers(name string) bool {
-	return slices.Contains([]string{"echo", "printf", "logger", "notify-send", "man", "which", "type", "true", "false", ":", "export", "declare", "local", "basename", "dirname"}, name)
 }
 
 func protectedRules() []rule {
@@ -331,15 +188,15 @@ func protectedRules() []rule {
 				return true
 			}
 		}
-		if c.Wrapper || talkers(c.name) || len(c.Argv) == 0 {
+		if c.Wrapper || landmark.Talker(c.name) || len(c.Argv) == 0 {
 			return false
 		}
-		write := !lookers(c.name) || c.name == "find" && c.has("-delete", "-exec", "-execdir", "-fprint", "-ok")
+		write := !landmark.Looker(c.name) || c.name == "find" && c.has("-delete", "-exec", "-execdir", "-fprint", "-ok")
 		for i, a := range c.Argv {
 			if i > 0 && c.message(i) {
 				continue
 			}
-			for _, part := range pathsIn(a) {
+			for _, part := range landmark.PathsIn(a) {
 				if c.touches(part, write) {
 					return true
 				}
@@ -355,23 +212,6 @@ func (c *call) message(i int) bool {
 		return false
 	}
 	return slices.Contains([]string{"-m", "--message", "-t", "--title", "-b", "--body", "--grep", "-S"}, c.Argv[i-1]) || strings.HasPrefix(c.Argv[i], "-m")
-}
-
-// pathsIn returns the parts of an argument that may be a path.
-func pathsIn(arg string) []string {
-	out := []string{arg}
-	for _, sep := range []string{"=", "@", ":"} {
-		if _, v, ok := strings.Cut(arg, sep); ok && v != "" {
-			out = append(out, v)
-		}
-		if v, _, ok := strings.Cut(arg, sep); ok && sep == ":" && v != "" {
-			out = append(out, v)
-		}
-	}
-	if len(arg) > 2 && arg[0] == '-' && arg[1] != '-' {
-		out = append(out, arg[2:])
-	}
-	return out
 }
 
 // touches reports whether arg names a protected file, or a wildcard or link
@@ -396,20 +236,15 @@ func (c *call) touches(arg string, write bool) bool {
 	}
 	if head, _, open := strings.Cut(path, shell.Unknown); open {
 		// What a search found below a directory may be any file of it.
-		return !names(c.name) && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool {
-			return under(filepath.Clean(head), g) && (write || !within(c.p.cfg.Readable, g))
+		return !landmark.Namer(c.name) && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool {
+			return landmark.Under(filepath.Clean(head), g) && (write || !within(c.p.cfg.Readable, g))
 		})
 	}
-	if c.descends() && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool { return under(path, g) && !within(c.p.cfg.Readable, g) }) {
+	if c.descends() && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool { return landmark.Under(path, g) && !within(c.p.cfg.Readable, g) }) {
 		return true
 	}
 	real, err := c.p.cfg.Files.Resolve(path)
 	return err == nil && real != path && hit(real)
-}
-
-// names reports whether a program tells of files no more than their names and sizes.
-func names(program string) bool {
-	return slices.Contains([]string{"ls", "stat", "du", "tree", "test", "[", "basename", "dirname", "realpath", "readlink", "find", "cd", "file"}, program)
 }
 
 // descends reports whether a call reads all that lies below its operands.

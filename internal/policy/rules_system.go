@@ -5,18 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/shell"
 )
-
-// logFile reports whether a path holds a log or a shell's history.
-func logFile(path string) bool {
-	base := filepath.Base(path)
-	if strings.HasPrefix(base, ".") && strings.HasSuffix(base, "_history") || base == ".histfile" || base == "fish_history" {
-		return true
-	}
-	path = filepath.Clean(path)
-	return under("/var/log", path) || under("/var/audit", path) || under("/run/log/journal", path) || path == "/var/run/utmp" || path == "/run/utmp"
-}
 
 func logRules() []rule {
 	const family = "logs"
@@ -48,7 +39,7 @@ func logRules() []rule {
 				if strings.HasSuffix(c.name, "vi") || strings.HasSuffix(c.name, "vim") {
 					return false
 				}
-				if path := c.abs(p); logFile(path) || logFile(p) {
+				if path := c.abs(p); landmark.LogFile(path) || landmark.LogFile(p) {
 					return true
 				}
 			}
@@ -72,20 +63,6 @@ func logRules() []rule {
 	}
 }
 
-// vital are the services without which the machine, or Phantom, is lost.
-func vital(unit string) bool {
-	unit = strings.TrimSuffix(strings.TrimSuffix(unit, ".service"), ".socket")
-	return ours(unit) || slices.Contains([]string{
-		"docker", "containerd", "ssh", "sshd", "dbus", "NetworkManager", "networking", "systemd-networkd", "systemd-resolved", "systemd-journald", "systemd-logind",
-		"firewalld", "ufw", "nftables", "iptables", "fail2ban", "auditd", "rsyslog", "syslog", "cron", "crond", "apparmor", "cloud-init", "init", "caddy", "*", "all",
-	}, unit) || strings.Contains(unit, "*")
-}
-
-func ours(name string) bool {
-	name = strings.TrimSuffix(name, ".service")
-	return name == "phantom" || strings.HasPrefix(name, "phantom@") || strings.HasPrefix(name, "phantom-")
-}
-
 func processRules() []rule {
 	const family = "process"
 	return []rule{
@@ -96,20 +73,20 @@ func processRules() []rule {
 			if len(w) == 0 || starts(w, "status|show|cat|is-active|is-enabled|list-units|list|logs|info") || len(w) > 1 && w[1] == "status" {
 				return false
 			}
-			return slices.ContainsFunc(w, ours)
+			return slices.ContainsFunc(w, landmark.Ours)
 		}},
 		{id: "stop-service", family: family, severity: destructive, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d", reason: "stops a service that the machine needs", suggestion: "restart the one service that you changed", match: func(c *call) bool {
 			w := c.words()
 			if c.name == "service" || c.name == "invoke-rc.d" || c.name == "rc-service" {
-				return len(w) > 1 && vital(w[0]) && slices.Contains([]string{"stop", "force-stop"}, w[1])
+				return len(w) > 1 && landmark.Vital(w[0]) && slices.Contains([]string{"stop", "force-stop"}, w[1])
 			}
 			if !starts(w, "stop|disable|mask|kill|delete|bootout|unload|remove|shutdown") {
 				return false
 			}
-			return len(w) == 1 || slices.ContainsFunc(w[1:], vital) || unknown(w[1:])
+			return len(w) == 1 || slices.ContainsFunc(w[1:], landmark.Vital) || unknown(w[1:])
 		}},
 		{id: "init-script", family: family, severity: destructive, reason: "stops a service that the machine needs", suggestion: "ask the owner", match: func(c *call) bool {
-			return len(c.Argv) > 1 && strings.HasPrefix(c.Argv[0], "/etc/init.d/") && vital(c.name) && c.has("stop", "restart")
+			return len(c.Argv) > 1 && strings.HasPrefix(c.Argv[0], "/etc/init.d/") && landmark.Vital(c.name) && c.has("stop", "restart")
 		}},
 		{id: "power", family: "power", severity: destructive, programs: "reboot poweroff halt shutdown init telinit systemctl rtcwake kexec loginctl pm-suspend pm-hibernate dbus-send busctl", reason: "turns the machine off or restarts it", suggestion: "ask the owner to do this", match: func(c *call) bool {
 			w := c.words()
@@ -134,7 +111,7 @@ func processRules() []rule {
 		{id: "sysrq", family: "power", severity: critical, reason: "orders the kernel to crash, restart or unmount", suggestion: "ask the owner", match: func(c *call) bool {
 			return slices.ContainsFunc(c.written(), func(w string) bool { return strings.HasPrefix(c.abs(w), "/proc/sysrq") })
 		}},
-		{id: "kernel", family: "process", severity: destructive, programs: "sysctl insmod modprobe rmmod setenforce aa-teardown aa-disable ldconfig", reason: "changes the running kernel or its protection", suggestion: "ask the owner", match: func(c *call) bool {
+		{id: "kernel", family: "process", severity: destructive, programs: "sysctl insmod modprobe rmmod setenforce aa-teardown aa-disable", reason: "changes the running kernel or its protection", suggestion: "ask the owner", match: func(c *call) bool {
 			switch c.name {
 			case "sysctl":
 				return c.has("-w", "--write", "-p", "--system", "--load") || slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, "=") })
@@ -142,8 +119,6 @@ func processRules() []rule {
 				return c.has("0", "Permissive")
 			case "modprobe":
 				return len(c.Argv) > 1 && !c.has("-n", "--dry-run", "-c", "--showconfig", "-D")
-			case "ldconfig":
-				return false
 			}
 			return len(c.Argv) > 1
 		}},
@@ -211,7 +186,7 @@ func killsMany(c *call) bool {
 	case "kill":
 		return slices.ContainsFunc(c.pids(), func(p string) bool {
 			return strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
-		}) || c.has("0") && false
+		})
 	case "fuser":
 		return c.opts("n").Has("k", "kill") && slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) >= system })
 	}
@@ -266,29 +241,10 @@ func networkRules() []rule {
 	}
 }
 
-// accountFile reports whether a path decides who may log in, run as whom, or
-// what starts by itself.
-func accountFile(path string) bool {
-	for _, p := range []string{"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh", "/etc/pam.d", "/etc/pam.conf", "/etc/security", "/etc/crontab", "/etc/anacrontab", "/etc/ld.so.preload", "/etc/profile", "/etc/profile.d", "/etc/bash.bashrc", "/etc/environment", "/var/spool/cron", "/etc/systemd", "/lib/systemd", "/usr/lib/systemd", "/etc/init.d", "/etc/rc.local", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/root/.ssh", "/etc/subuid", "/etc/doas.conf", "/etc/polkit-1"} {
-		if under(p, path) {
-			return true
-		}
-	}
-	if strings.HasPrefix(path, "/etc/cron") {
-		return true
-	}
-	for _, tail := range []string{"/.ssh/authorized_keys", "/.ssh/authorized_keys2", "/.ssh/config", "/.ssh/rc", "/.bashrc", "/.bash_profile", "/.profile", "/.bash_login", "/.bash_logout", "/.zshrc", "/.zprofile", "/.zshenv", "/.pam_environment", "/.xprofile", "/.config/fish/config.fish", "/.netrc"} {
-		if strings.HasSuffix(path, tail) {
-			return true
-		}
-	}
-	return strings.Contains(path, "/.config/systemd/user/") || strings.Contains(path, "/.config/autostart/") || strings.Contains(path, "/LaunchAgents/") || strings.Contains(path, "/LaunchDaemons/")
-}
-
 func accountRules() []rule {
 	const family = "accounts"
 	return []rule{
-		{id: "account-change", family: family, severity: destructive, programs: "useradd userdel usermod adduser deluser groupadd groupdel groupmod addgroup delgroup passwd chpasswd newusers gpasswd chage chsh chfn vipw vigr visudo pam-auth-update dscl pwconv pwunconv grpconv faillock authselect ssh-copy-id update-passwd", reason: "changes who may log in or act as whom", suggestion: "ask the owner", match: func(c *call) bool {
+		{id: "account-change", family: family, severity: destructive, programs: "useradd userdel usermod adduser deluser groupadd groupdel groupmod addgroup delgroup passwd chpasswd newusers gpasswd chage chsh chfn vipw vigr visudo pam-auth-update dscl pwconv pwunconv grpconv faillock authselect update-passwd", reason: "changes who may log in or act as whom", suggestion: "ask the owner", match: func(c *call) bool {
 			switch c.name {
 			case "passwd":
 				return !c.has("-S", "--status") && !c.asksHelp()
@@ -300,8 +256,6 @@ func accountRules() []rule {
 				return c.has("-create", "-delete", "-passwd", "-append")
 			case "faillock":
 				return c.has("--reset")
-			case "ssh-copy-id":
-				return false
 			}
 			return !c.asksHelp()
 		}},
@@ -322,7 +276,7 @@ func accountRules() []rule {
 				return false
 			}
 			return slices.ContainsFunc(slices.Concat(trees, files, c.written()), func(w string) bool {
-				return accountFile(c.abs(w)) || strings.HasPrefix(w, "/") && accountFile(filepath.Clean(w))
+				return landmark.AccountFile(c.abs(w)) || strings.HasPrefix(w, "/") && landmark.AccountFile(filepath.Clean(w))
 			})
 		}},
 	}
@@ -350,20 +304,6 @@ func packageRules() []rule {
 		}) {
 			return true
 		}
-		return removal && (unknown(w) || slices.ContainsFunc(w, essential))
+		return removal && (unknown(w) || slices.ContainsFunc(w, landmark.Essential))
 	}}}
-}
-
-func essential(pkg string) bool {
-	pkg, _, _ = strings.Cut(pkg, ":")
-	for _, p := range []string{"linux-image", "linux-headers-generic", "kernel", "libc6", "glibc", "grub", "systemd", "openssh-server", "python3-minimal", "*"} {
-		if strings.HasPrefix(pkg, p) {
-			return true
-		}
-	}
-	return strings.HasSuffix(pkg, "*") && len(pkg) < 5 || slices.Contains([]string{
-		"bash", "dash", "coreutils", "util-linux", "sudo", "apt", "dpkg", "rpm", "dnf", "yum", "pacman", "init", "sysvinit", "libssl3", "openssl", "passwd", "login", "mount", "tar", "gzip", "grep",
-		"sed", "findutils", "base-files", "base-passwd", "perl-base", "python3", "python", "network-manager", "NetworkManager", "iproute2", "openssh", "docker-ce", "docker.io", "musl", "busybox", "alpine-base",
-		"libpam0g", "libpam-modules", "e2fsprogs", "hostname", "procps", "udev", "filesystem", "ca-certificates", "ncurses-base", "zlib1g", "debianutils", "diffutils", "initramfs-tools", "netplan.io", "ufw", "fail2ban", "cloud-init",
-	}, pkg)
 }

@@ -38,7 +38,7 @@ func TestLikeBash(t *testing.T) {
 		`x=hello; show ${x:1:3} ${#x} ${x^^} ${x/l/L} ${x//l/L}`, `a=(1 "2 3" 4); show "${a[@]}" ${a[1]} ${#a[@]}`, `a=(x); a+=(y z); show "${a[@]}"`, `set -- p "q r"; show "$@" $# $2`,
 		`show $(echo one two)`, `show "$(echo one two)"`, "show `echo x`", `show $(printf '%s-%s' a b)`, `show $((1+2*3)) $((0x10))`, `i=3; show $((i*2))`,
 		`for i in a "b c" d; do show "$i"; done`, `f() { show "$1" in "$#"; }; f x y; f z`, `if true; then show yes; fi`, `case abc in a*) show arm;; esac`, `echo 'show piped' | bash`, `bash -c 'show $0 $1' zero one`,
-		`eval 'show e"va"l'`, `eval show a '"b c"'`, `bash <<< 'show here'`, "bash <<E\nshow doc $((1+1))\nE", "x=v; bash <<E\nshow $x\nE", "x=v; bash <<'E'\nshow $x lit\nE", `echo c2hvdyBkZWNvZGVk | base64 -d | bash`, `echo dohs | rev | bash -s; show after`,
+		`eval 'show e"va"l'`, `eval show a '"b c"'`, `bash <<< 'show here'`, "bash <<E\nshow doc $((1+1))\nE", "x=v; bash <<E\nshow $x\nE", "x=v; bash <<'E'\nshow \"$x\" lit\nE", `echo c2hvdyBkZWNvZGVk | base64 -d | bash`, `echo dohs | rev | bash -s; show after`,
 		`env A=1 show envd`, `env -i PATH="$PATH" SHOWN="$SHOWN" show x`, `timeout 5 show t`, `nice -n 5 show n`, `nohup show h`, `xargs show <<< 'a b'`, `printf 'a\nb\n' | xargs -n1 show`, `printf 'a b' | xargs -I{} show [{}]`,
 		`printf -v v '%s' made; show $v`, `read -r a b <<< 'one two three'; show "$a" "$b"`, "while read -r l; do show \"$l\"; done <<< $'l1\\nl2 x'", `IFS=,; x=a,b; show $x`, `show ~ ~/sub "~"`, `cd /tmp; show "$PWD"`,
 		`a=sh; b=ow; $a$b joined`, `cmd=(show arr "y z"); "${cmd[@]}"`, `show a; show b && show c || show d`, `(x=sub; show $x); show ${x:-gone}`, `{ show grouped; }`, `! show negated`, `show $(dirname /a/b/c) $(basename /a/b.c .c)`,

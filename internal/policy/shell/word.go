@@ -16,6 +16,7 @@ type value struct {
 	str  string
 	list []string
 	arr  bool
+	out  bool // exported: a new shell sees it, too
 }
 
 func (v value) equal(w value) bool {
@@ -106,7 +107,7 @@ func (m *machine) lookup(name string) (value, bool) {
 }
 
 func (m *machine) setVar(name, s string) {
-	m.vars[name] = value{str: clip(s)}
+	m.vars[name] = value{str: clip(s), out: m.vars[name].out}
 }
 
 // config returns an expander for a word, whose default forms it looks up first.
@@ -324,6 +325,14 @@ func (m *machine) merge(vars map[string]value, cwd string) {
 	}
 	if m.cwd != cwd {
 		m.cwd = Unknown
+	}
+}
+
+// export lets new shells see a variable.
+func (m *machine) export(name string) {
+	if v, ok := m.vars[name]; ok {
+		v.out = true
+		m.vars[name] = v
 	}
 }
 

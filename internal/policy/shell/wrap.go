@@ -3,6 +3,7 @@ package shell
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -105,6 +106,7 @@ func runPrefix(m *machine, argv []string, in *stream) string {
 	for p.assigns && len(rest) > 0 && strings.Contains(rest[0], "=") && !strings.HasPrefix(rest[0], "=") {
 		k, v, _ := strings.Cut(rest[0], "=")
 		s.setVar(k, v)
+		s.export(k)
 		rest = rest[1:]
 	}
 	if len(rest) > 0 && rest[0] == "--" {
@@ -169,6 +171,11 @@ func runShell(m *machine, argv []string, in *stream) string {
 	if command {
 		if len(rest) == 0 {
 			return ""
+		}
+		if len(rest) > 1 {
+			// The first word after the text is what the text calls $0.
+			m = m.sub()
+			m.vars["0"] = value{str: rest[1], out: true}
 		}
 		return m.inner(name+" -c", rest[0], append([]string{}, rest[min(2, len(rest)):]...), in)
 	}
@@ -250,11 +257,21 @@ func runXargs(m *machine, argv []string, in *stream) string {
 	}
 	replace = replace || name == "parallel" && strings.Contains(strings.Join(cmd, " "), "{}")
 	if !replace {
-		full := append(slices.Clone(cmd), items...)
 		if name == "parallel" && len(cmd) == 1 {
 			return s.script(cmd[0]+" "+quote(items), &stream{})
 		}
-		return s.invoke(full, redirs{}, &stream{})
+		size := len(items)
+		if n, err := strconv.Atoi(first(o, "n", "L", "max-args", "max-lines")); err == nil && n > 0 {
+			size = n
+		}
+		for part := range slices.Chunk(items, max(1, size)) {
+			s.invoke(append(slices.Clone(cmd), part...), redirs{}, &stream{})
+		}
+		return Unknown
+	}
+	if in.piped && name == "xargs" && strings.Trim(in.text, Unknown+" \n\t") != "" {
+		// With a token each line is one item, blanks and all.
+		items = strings.Split(strings.TrimSuffix(in.text, "\n"), "\n")
 	}
 	for _, item := range items[:min(len(items), 100)] {
 		var full []string
@@ -268,6 +285,11 @@ func runXargs(m *machine, argv []string, in *stream) string {
 		s.invoke(full, redirs{}, &stream{})
 	}
 	return Unknown
+}
+
+func first(o Options, names ...string) string {
+	v, _ := o.Value(names...)
+	return v
 }
 
 // runFind walks what find executes and writes, as what it prints, its roots

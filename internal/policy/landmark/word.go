@@ -1,0 +1,166 @@
+package landmark
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func SecretName(name string) bool {
+	up := strings.ToUpper(name)
+	return slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "PASSPHRASE", "AUTH", "DATABASE_URL", "DSN", "WEBHOOK"}, func(s string) bool { return strings.Contains(up, s) }) && up != "SSH_AUTH_SOCK" && !strings.Contains(up, "KEYBOARD") && !strings.Contains(up, "AUTHOR")
+}
+
+// Metadata reports whether a word names the metadata service of a cloud, in
+// any of the ways to write its address.
+func Metadata(arg string) bool {
+	low := strings.ToLower(arg)
+	for _, h := range []string{"metadata.google.internal", "metadata.azure", "metadata.goog", "instance-data.ec2", "metadata.tencentyun", "metadata.oraclecloud", "169.254.169.254.nip.io"} {
+		if strings.Contains(low, h) {
+			return true
+		}
+	}
+	if _, rest, ok := strings.Cut(low, "://"); ok {
+		low = rest
+	}
+	if _, rest, ok := strings.Cut(low, "@"); ok {
+		low = rest
+	}
+	host, _, _ := strings.Cut(low, "/")
+	if strings.HasPrefix(host, "[") {
+		host, _, _ = strings.Cut(host[1:], "]")
+	} else if strings.Count(host, ":") == 1 {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	addr, ok := address(host)
+	if !ok {
+		return false
+	}
+	return slices.Contains([]string{"169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "169.254.169.123"}, addr.Unmap().String())
+}
+
+// address reads an IP address the way inet_aton does: one to four numbers,
+// each decimal, octal or hexadecimal.
+func address(host string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a, true
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var v uint64
+	for i, s := range parts {
+		n, err := strconv.ParseUint(s, 0, 32)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		if i == len(parts)-1 {
+			v = v<<(8*(4-i)) | n
+			break
+		}
+		v = v<<8 | n&0xff
+	}
+	if len(parts) == 1 && v < 1<<24 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), true
+}
+
+// Vital are the services without which the machine, or Phantom, is lost.
+func Vital(unit string) bool {
+	unit = strings.TrimSuffix(strings.TrimSuffix(unit, ".service"), ".socket")
+	return Ours(unit) || slices.Contains([]string{
+		"docker", "containerd", "ssh", "sshd", "dbus", "NetworkManager", "networking", "systemd-networkd", "systemd-resolved", "systemd-journald", "systemd-logind",
+		"firewalld", "ufw", "nftables", "iptables", "fail2ban", "auditd", "rsyslog", "syslog", "cron", "crond", "apparmor", "cloud-init", "init", "caddy", "*", "all",
+	}, unit) || strings.Contains(unit, "*")
+}
+
+func Ours(name string) bool {
+	name = strings.TrimSuffix(name, ".service")
+	return name == "phantom" || strings.HasPrefix(name, "phantom@") || strings.HasPrefix(name, "phantom-")
+}
+
+func Essential(pkg string) bool {
+	pkg, _, _ = strings.Cut(pkg, ":")
+	for _, p := range []string{"linux-image", "linux-headers-generic", "kernel", "libc6", "glibc", "grub", "systemd", "openssh-server", "python3-minimal", "*"} {
+		if strings.HasPrefix(pkg, p) {
+			return true
+		}
+	}
+	return strings.HasSuffix(pkg, "*") && len(pkg) < 5 || slices.Contains([]string{
+		"bash", "dash", "coreutils", "util-linux", "sudo", "apt", "dpkg", "rpm", "dnf", "yum", "pacman", "init", "sysvinit", "libssl3", "openssl", "passwd", "login", "mount", "tar", "gzip", "grep",
+		"sed", "findutils", "base-files", "base-passwd", "perl-base", "python3", "python", "network-manager", "NetworkManager", "iproute2", "openssh", "docker-ce", "docker.io", "musl", "busybox", "alpine-base",
+		"libpam0g", "libpam-modules", "e2fsprogs", "hostname", "procps", "udev", "filesystem", "ca-certificates", "ncurses-base", "zlib1g", "debianutils", "diffutils", "initramfs-tools", "netplan.io", "ufw", "fail2ban", "cloud-init",
+	}, pkg)
+}
+
+func DestroysData(words []string) bool {
+	for i, w := range words {
+		next := ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		switch {
+		case w == "DROP" && slices.Contains([]string{"DATABASE", "SCHEMA", "TABLE", "USER", "ROLE", "OWNED", "TABLESPACE", "KEYSPACE", "COLLECTION", "INDEX", "VIEW"}, next) && next != "INDEX" && next != "VIEW":
+			return true
+		case w == "TRUNCATE" && next != "":
+			return true
+		case w == "DELETE" && next == "FROM" && !slices.Contains(words[i:], "WHERE"):
+			return true
+		case w == "UPDATE" && slices.Contains(words[i:], "SET") && !slices.Contains(words[i:], "WHERE"):
+			return true
+		case w == "DELETE" && next == "FROM" && strings.HasSuffix(strings.Join(words, " "), "WHERE 1=1"):
+			return true
+		}
+	}
+	return false
+}
+
+// Reader are the programs that show a file or send it away, each with the
+// options that take a value.
+func Reader(name string) (string, bool) {
+	switch name {
+	case "cat", "less", "more", "tac", "nl", "bat", "batcat", "strings", "xxd", "hexdump", "od", "base64", "base32", "rev", "view", "zcat", "vim", "vi", "nano", "emacs", "code", "sponge", "md5sum", "pr", "fold", "fmt", "column", "uuencode", "gpg", "diff", "sdiff", "comm", "join", "jq", "yq", "dd", "gdb":
+		return "", true
+	case "head", "tail":
+		return "nc", true
+	case "cut", "sort", "paste", "tr", "uniq":
+		return "dfckt", true
+	case "grep", "egrep", "fgrep", "rg", "ag", "ack", "zgrep":
+		return "ABCmefgt", true
+	case "awk", "gawk", "mawk", "sed":
+		return "Fvfe", true
+	case "cp", "mv", "install", "ln":
+		return "tSmog", true
+	case "scp", "sftp":
+		return "iPoFcJl", true
+	case "rsync":
+		return "eTf", true
+	case "curl":
+		return "HXAuob", true
+	case "tar", "bsdtar":
+		return "CXTfI", true
+	case "zip", "7z", "gzip", "bzip2", "xz", "zstd", "rar", "age":
+		return "", true
+	case "nc", "ncat", "wget", "http", "httpie", "mail", "mutt", "sendmail", "croc", "magic-wormhole", "wormhole", "transfer", "telnet", "openssl", "socat", "aws", "gsutil", "rclone", "gcloud":
+		return "", true
+	}
+	return "", false
+}
+
+// Looker are the programs that may name Phantom's own readable files.
+func Looker(name string) bool {
+	return slices.Contains([]string{"cat", "less", "more", "head", "tail", "grep", "egrep", "fgrep", "rg", "ls", "wc", "diff", "stat", "file", "sha256sum", "md5sum", "cmp", "nl", "tac", "cut", "sort", "uniq", "tree", "du", "find", "test", "[", "cd", "readlink", "realpath", "basename", "dirname", "bat", "jq", "yq"}, name)
+}
+
+// Talker never open the words they are given.
+func Talker(name string) bool {
+	return slices.Contains([]string{"echo", "printf", "logger", "notify-send", "man", "which", "type", "true", "false", ":", "export", "declare", "local", "basename", "dirname"}, name)
+}
+
+// Namer reports whether a program tells of files no more than their names and sizes.
+func Namer(program string) bool {
+	return slices.Contains([]string{"ls", "stat", "du", "tree", "test", "[", "basename", "dirname", "realpath", "readlink", "find", "cd", "file"}, program)
+}
