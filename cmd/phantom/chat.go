@@ -22,6 +22,8 @@ const (
 	chatCallTimeout = 15 * time.Second
 	// rewatchPause is how long the chat waits before it looks again.
 	rewatchPause = time.Second
+	// patience is how long leaving may take before the user is told why.
+	patience = time.Second
 )
 
 func (c *cli) chatCommand() *cobra.Command {
@@ -48,12 +50,21 @@ func (c *cli) chatCommand() *cobra.Command {
 			if c.onTerminal() {
 				c.greet(cmd.Context(), client, conversation)
 			}
-			return errors.Join(c.chat(cmd.Context(), client, conversation, logs), done())
+			return errors.Join(c.chat(cmd.Context(), client, conversation, logs), c.patiently(done))
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "use the embedded model, without any network")
 	cmd.Flags().StringVar(&conversation, "conversation", "main", "which terminal conversation to go on with")
 	return cmd
+}
+
+// patiently ends an instance and says what takes so long, if it does.
+func (c *cli) patiently(end func() error) error {
+	notice := time.AfterFunc(patience, func() {
+		fmt.Fprintln(c.stderr, "the running turn is given time to end; ctrl-c twice leaves at once, and it goes on at the next start")
+	})
+	defer notice.Stop()
+	return end()
 }
 
 // greet says who answers. If the instance cannot say it, the chat will tell why.
