@@ -26,8 +26,12 @@ func (c *call) removed() (trees, files []string) {
 			return o.Operands, nil
 		}
 		return nil, o.Operands
-	case "npx", "bunx":
-		if w := c.words(); starts(w, "rimraf|del-cli|trash-cli") {
+	case "npx", "bunx", "npm", "pnpm", "yarn":
+		w := c.words()
+		if starts(w, "exec|dlx|x") {
+			w = w[1:]
+		}
+		if starts(w, "rimraf|del-cli|trash-cli") {
 			return w[1:], nil
 		}
 	case "unlink", "rmdir":
@@ -37,7 +41,8 @@ func (c *call) removed() (trees, files []string) {
 		if _, ok := o.Value("t", "target-directory"); ok || len(o.Operands) < 2 {
 			return o.Operands, nil
 		}
-		return o.Operands[:len(o.Operands)-1], nil
+		// A name that only the run knows is an ordinary thing to move.
+		return slices.DeleteFunc(slices.Clone(o.Operands[:len(o.Operands)-1]), func(a string) bool { return a == shell.Unknown }), nil
 	case "rsync":
 		o := c.opts("efT", "rsh", "exclude", "include", "filter", "files-from", "rsync-path")
 		if c.deletes() && len(o.Operands) > 1 && !strings.Contains(o.Operands[len(o.Operands)-1], ":") {
@@ -113,7 +118,7 @@ func (c *call) worst(paths []string) reach {
 }
 
 func deleteRules() []rule {
-	const names = "rm grm srm trash gio rimraf wipe npx bunx unlink rmdir mv gmv rsync find gfind"
+	const names = "rm grm srm trash gio rimraf wipe npx bunx npm pnpm yarn unlink rmdir mv gmv rsync find gfind"
 	const family = "recursive-delete"
 	return []rule{
 		{id: "delete-root", family: family, severity: critical, programs: names, reason: "deletes or moves away the system's root, a home, the workspace as a whole, or a place that only the run decides", suggestion: saferDelete, match: func(c *call) bool {

@@ -260,11 +260,25 @@ func (c *call) descends() bool {
 	return false
 }
 
+func opensShell(c *call) bool {
+	switch c.name {
+	case "nc", "ncat", "netcat":
+		return c.opts("psqwio").Has("e", "c", "exec", "sh-exec")
+	case "socat":
+		return slices.ContainsFunc(c.args(), func(a string) bool {
+			a = strings.ToUpper(a)
+			return strings.HasPrefix(a, "EXEC:") || strings.HasPrefix(a, "SYSTEM:")
+		})
+	}
+	return slices.ContainsFunc(slices.Concat(c.Reads, c.Writes), func(p string) bool { return strings.HasPrefix(p, "/dev/tcp/") || strings.HasPrefix(p, "/dev/udp/") })
+}
+
 func formRules() []rule {
 	form := func(id, family string, s severity, problem, reason, suggestion string) rule {
 		return rule{id: id, family: family, severity: s, problem: problem, reason: reason, suggestion: suggestion}
 	}
 	return []rule{
+		{id: "remote-shell", family: "fetch-and-run", severity: blocked, programs: "nc ncat netcat socat sh bash dash zsh ksh", reason: "gives another machine a shell on this one", suggestion: "ask the owner", match: opensShell},
 		form("fork-bomb", "fork-bomb", critical, shell.ForkBomb, "starts processes without end", "start a fixed number of jobs and wait for them"),
 		form("unknown-script", "fetch-and-run", blocked, shell.UnknownScript, "runs a text that nobody has seen", "save it to a file, read it, then run it"),
 		form("hidden-code", "fetch-and-run", blocked, shell.HiddenCode, "runs code that is hidden", "write the code out"),

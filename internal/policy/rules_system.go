@@ -184,7 +184,9 @@ func (c *call) searched(name string) bool {
 func killsMany(c *call) bool {
 	switch c.name {
 	case "kill":
-		return slices.ContainsFunc(c.pids(), func(p string) bool {
+		listed := slices.ContainsFunc(c.line, func(o shell.Call) bool { return o.Name() == "ps" })
+		picked := slices.ContainsFunc(c.line, func(o shell.Call) bool { return strings.HasSuffix(o.Name(), "grep") })
+		return unknown(c.pids()) && listed && !picked || slices.ContainsFunc(c.pids(), func(p string) bool {
 			return strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
 		})
 	case "fuser":

@@ -105,7 +105,7 @@ func SecretFile(path string) bool {
 			return true
 		}
 	}
-	if base == ".ssh" {
+	if base == ".ssh" || strings.HasPrefix(base, ".") && strings.HasSuffix(base, "_history") {
 		return true
 	}
 	if strings.HasPrefix(path, "/proc/") && (base == "environ" || base == "mem") || path == "/dev/mem" || path == "/proc/kcore" {

@@ -33,6 +33,9 @@ func Metadata(arg string) bool {
 	} else if strings.Count(host, ":") == 1 {
 		host, _, _ = strings.Cut(host, ":")
 	}
+	if host == "metadata" && strings.Contains(arg, "://") {
+		return true
+	}
 	addr, ok := address(host)
 	if !ok {
 		return false

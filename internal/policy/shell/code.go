@@ -189,7 +189,21 @@ func (m *machine) code(via, text string) {
 	if forks(words) {
 		m.problem(ForkBomb, "the code forks in an endless loop")
 	}
-	s.effects(has, lits)
+	s.effects(words, has, lits)
+}
+
+// dumps reports whether code names the environment as a whole and prints.
+func dumps(words []string) bool {
+	verbs := []string{"print", "puts", "log", "echo", "dump", "dumps", "var_dump", "print_r", "p", "items", "inspect", "to_h"}
+	if !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(verbs, w) }) {
+		return false
+	}
+	for i, w := range words {
+		if (w == "environ" || w == "ENV" || w == "env" || w == "getenv") && (i+1 == len(words) || slices.Contains(verbs, words[i+1])) {
+			return true
+		}
+	}
+	return false
 }
 
 func forks(words []string) bool {
@@ -204,7 +218,7 @@ func forks(words []string) bool {
 }
 
 // effects notes the calls that code with these words could make on its literals.
-func (m *machine) effects(has func([]string) bool, lits []string) {
+func (m *machine) effects(words []string, has func([]string) bool, lits []string) {
 	shells := has(runners()) || has([]string{"`"})
 	for i, lit := range lits {
 		if shells && strings.TrimSpace(lit) != "" && !m.noise(lit) {
@@ -232,7 +246,7 @@ func (m *machine) effects(has func([]string) bool, lits []string) {
 				path = filepath.Join(m.home.Dir, path[1:])
 			}
 			m.emit(Call{Argv: []string{"cat", "--", path}})
-			if has(writers()) || slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+") {
+			if has(writers()) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+")) {
 				m.emit(Call{Argv: []string{"tee", "--", path}, Writes: []string{path}})
 			}
 		}
@@ -240,7 +254,7 @@ func (m *machine) effects(has func([]string) bool, lits []string) {
 	if has(deleters()) && len(lits) == 0 && has([]string{"rmtree", "rm_rf", "rmSync", "remove_tree"}) {
 		m.emit(Call{Argv: []string{"rm", "-rf", "--", Unknown}})
 	}
-	if has([]string{"environ", "ENV", "getenv", "env"}) && has([]string{"print", "puts", "console", "echo", "dump", "dumps", "var_dump", "p"}) && len(lits) == 0 {
+	if dumps(words) && len(lits) == 0 {
 		m.emit(Call{Argv: []string{"env"}})
 	}
 	if has([]string{"kill"}) && has([]string{"1"}) {

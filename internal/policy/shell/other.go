@@ -13,7 +13,7 @@ func inert(name string) bool {
 		"ls", "man", "apropos", "whatis", "info", "help", "whereis", "hash", "file", "stat", "wc", "cut", "paste", "diff", "cmp", "comm", "rg", "ag", "ack", "jq", "yq",
 		"test", "[", "expr", "let", "export", "declare", "local", "readonly", "typeset", "logger", "notify-send", "say", "wall", "figlet", "cowsay", "toilet", "bc", "seq",
 		"apt", "apt-get", "apt-cache", "aptitude", "dpkg", "dnf", "yum", "rpm", "pacman", "apk", "brew", "snap", "flatpak", "pip", "pip3", "uv", "gem", "cargo", "npm", "yarn", "pnpm",
-		"go", "make", "cmake", "ninja", "mvn", "gradle", "gcc", "cc", "clang", "rustc", "systemctl", "service", "journalctl", "kill", "pkill", "killall", "pgrep", "ps",
+		"go", "cmake", "ninja", "mvn", "gradle", "gcc", "cc", "clang", "rustc", "systemctl", "service", "journalctl", "kill", "pkill", "killall", "pgrep", "ps",
 		"rm", "rmdir", "unlink", "dd", "shred", "chmod", "chown", "chgrp", "chattr", "mkdir", "touch", "less", "more", "gh", "glab", "hg", "svn", "date", "sleep", "id", "whoami",
 		"groups", "useradd", "userdel", "usermod", "groupadd", "passwd", "visudo", "crontab", "reboot", "shutdown", "halt", "poweroff", "jobs", "wait", "umask", "ulimit", "complete",
 		"compgen", "bind", "history", "zip", "unzip", "gzip", "gunzip", "pytest", "jest", "eslint", "tldr", "vagrant", "aws", "gcloud", "az", "helm", "terraform", "code", "open", "xdg-open",
@@ -45,7 +45,7 @@ func runOther(m *machine, argv []string, in *stream) string {
 		}
 	}
 	for i, a := range argv[1:] {
-		for _, mark := range []string{"exec=", "--to-command=", "EXEC:", "SYSTEM:", `\!`, "--use-compress-program="} {
+		for _, mark := range []string{"exec=", "--to-command=", "EXEC:", "SYSTEM:", "SHELL=", ".shell ", ".system ", `\!`, "--use-compress-program="} {
 			if _, cmd, ok := strings.Cut(a, mark); ok {
 				cmd = strings.TrimSuffix(strings.Trim(cmd, `'"`), ",pty")
 				s.script(cmd, &stream{})

@@ -308,7 +308,19 @@ func (m *machine) assign(a *syntax.Assign) {
 		m.setVar(name, v.str+m.literal(a.Value))
 	default:
 		m.setVar(name, m.literal(a.Value))
+		if s := m.vars[name].str; runsLater(name) && strings.Contains(s, " ") {
+			m.sub().script(s, &stream{})
+		}
 	}
+}
+
+// runsLater reports whether programs run the value of a variable as a command.
+func runsLater(name string) bool {
+	switch name {
+	case "PROMPT_COMMAND", "PAGER", "MANPAGER", "GIT_PAGER", "EDITOR", "VISUAL", "GIT_EDITOR", "GIT_SSH_COMMAND", "GIT_SEQUENCE_EDITOR", "LESSOPEN", "GIT_EXTERNAL_DIFF", "BROWSER":
+		return true
+	}
+	return false
 }
 
 // merge makes of two ends of a branch one state: what differs is unknown.
