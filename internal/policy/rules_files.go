@@ -22,9 +22,6 @@ func (c *call) removed() (trees, files []string) {
 		if c.name == "rimraf" || c.name == "wipe" || c.name == "gio" || o.Has("r", "R", "recursive") {
 			return o.Operands, nil
 		}
-		if unknown(o.Operands) && c.unquotedFlags(o.Operands) {
-			return o.Operands, nil
-		}
 		return nil, o.Operands
 	case "npx", "bunx", "npm", "pnpm", "yarn":
 		w := c.words()
@@ -56,11 +53,6 @@ func (c *call) removed() (trees, files []string) {
 
 func (c *call) deletes() bool {
 	return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--del") })
-}
-
-// unquotedFlags reports whether the first operand may turn out to be an option.
-func (c *call) unquotedFlags(operands []string) bool {
-	return len(operands) > 1 && operands[0] == shell.Unknown && len(c.Argv) == 1+len(operands)
 }
 
 // found returns the roots of a find that deletes: as trees where nothing or

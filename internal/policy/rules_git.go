@@ -74,7 +74,7 @@ func gitRules() []rule {
 			case "filter-branch", "filter-repo", "prune":
 				return !o.Has("n", "dry-run", "analyze")
 			case "reflog":
-				return starts(o.Operands, "expire|delete") || starts(o.Operands, "expire")
+				return starts(o.Operands, "expire|delete")
 			case "stash":
 				return starts(o.Operands, "clear|drop")
 			case "gc":

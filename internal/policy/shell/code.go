@@ -19,58 +19,14 @@ func language(name string) string {
 // runCode finds the code that an interpreter is given and reads it.
 func runCode(m *machine, argv []string, in *stream) string {
 	name := filepath.Base(argv[0])
-	lang := language(name)
-	args := argv[1:]
+	lang, args := language(name), argv[1:]
 	var codes []string
-	script := ""
-	scan := func(short string, long ...string) {
-		for i := 0; i < len(args); i++ {
-			a := args[i]
-			switch {
-			case !strings.HasPrefix(a, "-") || a == "-" || a == "--":
-				if len(codes) == 0 && script == "" {
-					script = a
-				}
-				return
-			case slices.Contains(long, a) && i+1 < len(args):
-				i++
-				codes = append(codes, args[i])
-			case !strings.HasPrefix(a, "--") && len(a) > 1:
-				at := strings.IndexAny(a[1:], short)
-				if at < 0 {
-					if a == "-m" {
-						script = "-m"
-						return
-					}
-					continue
-				}
-				if rest := a[2+at:]; rest != "" && !strings.HasPrefix(lang, "perl") && lang != "ruby" {
-					codes = append(codes, rest)
-				} else if rest != "" && len(rest) > 2 {
-					codes = append(codes, rest)
-				} else if i+1 < len(args) {
-					i++
-					codes = append(codes, args[i])
-				}
-				if strings.HasPrefix(lang, "py") || lang == "php" {
-					return
-				}
-			default:
-				for _, l := range long {
-					if v, ok := strings.CutPrefix(a, l+"="); ok {
-						codes = append(codes, v)
-					}
-				}
-			}
-		}
-	}
+	script := "data"
 	switch lang {
 	case "awk", "gawk", "mawk", "nawk":
-		o := ParseOptions(args, "Fvf", nil, true)
-		if len(o.Operands) > 0 && !o.Has("f") {
+		if o := ParseOptions(args, "Fvf", nil, true); len(o.Operands) > 0 && !o.Has("f") {
 			codes = o.Operands[:1]
 		}
-		script = "data"
 	case "sed", "gsed":
 		o := ParseOptions(args, "efl", []string{"expression", "file"}, false)
 		codes = o.Values("e", "expression")
@@ -78,39 +34,11 @@ func runCode(m *machine, argv []string, in *stream) string {
 			codes = o.Operands[:1]
 		}
 		m.sed(codes)
-		if !o.Has("n", "i") && slices.Equal(codes, []string{""}) {
-			return in.text
-		}
 		return Unknown
 	case "vim", "vi", "nvim", "ex", "emacs":
-		for i, a := range args {
-			if (a == "-c" || a == "--eval" || a == "--cmd" || a == "-eval") && i+1 < len(args) {
-				codes = append(codes, args[i+1])
-			} else if v, ok := strings.CutPrefix(a, "+"); ok {
-				codes = append(codes, v)
-			}
-		}
-		for _, c := range codes {
-			if _, cmd, ok := strings.Cut(c, "!"); ok {
-				m.inner(name, cmd, nil, &stream{})
-			}
-		}
-		script = "data"
-	case "deno", "bun":
-		if len(args) > 1 && args[0] == "eval" {
-			codes = args[1:2]
-		}
-		scan("ep", "--eval", "--print")
-	case "perl":
-		scan("eE")
-	case "php":
-		scan("r", "--run")
-	case "node", "nodejs":
-		scan("ep", "--eval", "--print")
-	case "lua", "luajit", "ruby", "Rscript", "osascript", "julia", "groovy", "jruby":
-		scan("e", "--eval")
+		codes = m.editor(name, args)
 	default:
-		scan("c")
+		codes, script = inline(lang, args)
 	}
 	for _, c := range codes {
 		m.code(name, c)
@@ -118,23 +46,92 @@ func runCode(m *machine, argv []string, in *stream) string {
 	if len(codes) > 0 || script == "data" {
 		return Unknown
 	}
-	if script == "" || script == "-" {
-		if in.piped && !in.file {
-			if strings.Trim(in.text, Unknown+" \n") == "" && in.text != "" {
-				m.problem(UnknownScript, "the code that "+name+" is to run is not known")
-			} else {
-				m.code(name, in.text)
-			}
-		}
-		return Unknown
+	text, ours := in.text, in.piped && !in.file
+	if script != "" && script != "-" {
+		text, ours = m.files[m.abs(script)]
 	}
-	if text, ok := m.files[m.abs(script)]; ok {
-		if !known(text) && strings.Trim(text, Unknown+" \n") == "" {
-			m.problem(UnknownScript, "the code that "+name+" is to run was fetched or decoded")
-		}
+	switch {
+	case !ours:
+	case text != "" && strings.Trim(text, Unknown+" \n") == "":
+		m.problem(UnknownScript, "the code that "+name+" is to run is not known")
+	default:
 		m.code(name, text)
 	}
 	return Unknown
+}
+
+// editor walks the commands that an editor is told to run in a shell.
+func (m *machine) editor(name string, args []string) []string {
+	var codes []string
+	for i, a := range args {
+		if (a == "-c" || a == "--eval" || a == "--cmd" || a == "-eval") && i+1 < len(args) {
+			codes = append(codes, args[i+1])
+		} else if v, ok := strings.CutPrefix(a, "+"); ok {
+			codes = append(codes, v)
+		}
+	}
+	for _, c := range codes {
+		if _, cmd, ok := strings.Cut(c, "!"); ok {
+			m.inner(name, cmd, nil, &stream{})
+		}
+	}
+	return codes
+}
+
+// inline returns the code among an interpreter's arguments, or its script.
+func inline(lang string, args []string) (codes []string, script string) {
+	short, long := "c", []string(nil)
+	switch lang {
+	case "perl":
+		short = "eE"
+	case "php":
+		short, long = "r", []string{"--run"}
+	case "node", "nodejs", "deno", "bun":
+		short, long = "ep", []string{"--eval", "--print"}
+		if len(args) > 1 && args[0] == "eval" {
+			return args[1:2], ""
+		}
+	case "lua", "luajit", "ruby", "Rscript", "osascript", "julia", "groovy", "jruby":
+		short, long = "e", []string{"--eval"}
+	}
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case !strings.HasPrefix(a, "-") || a == "-" || a == "--":
+			return codes, a
+		case slices.Contains(long, a) && i+1 < len(args):
+			i++
+			codes = append(codes, args[i])
+		case strings.HasPrefix(a, "--"):
+			for _, l := range long {
+				if v, ok := strings.CutPrefix(a, l+"="); ok {
+					codes = append(codes, v)
+				}
+			}
+		default:
+			at := strings.IndexAny(a[1:], short)
+			if at < 0 {
+				if a == "-m" {
+					// A module by name: its code is not on the line.
+					return codes, "data"
+				}
+				continue
+			}
+			rest := a[2+at:]
+			// Letters may follow -e in perl and ruby, where code is longer than that.
+			bundled := (lang == "perl" || lang == "ruby") && len(rest) <= 2
+			if rest != "" && !bundled {
+				codes = append(codes, rest)
+			} else if i+1 < len(args) {
+				i++
+				codes = append(codes, args[i])
+			}
+			if strings.HasPrefix(lang, "py") || lang == "php" {
+				return codes, ""
+			}
+		}
+	}
+	return codes, ""
 }
 
 // sed walks the e command and the e flag of sed, which run a shell.
