@@ -81,3 +81,23 @@ func FuzzChatNeverPassesEscapesOn(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) { checkTame(t, everySource(newChatTest(t), s)) })
 }
+
+func TestChatPastesLines(t *testing.T) {
+	for _, tt := range []struct{ name, pasted, want string }{
+		{"as terminals send them", "a\rb", "a\nb"},
+		{"as files hold them", "a\nb", "a\nb"},
+		{"as Windows holds them", "a\r\nb", "a\nb"},
+		{"many", strings.Repeat("x\r", 300), strings.Repeat("x\n", 300)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newChatTest(t)
+			c.on(tea.PasteMsg{Content: tt.pasted})
+			if got := c.m.input.Value(); got != tt.want {
+				t.Errorf("input = %q, want %q", got, tt.want)
+			}
+			if got := c.effects(); len(got) > 0 {
+				t.Errorf("effects = %v, want none before enter", got)
+			}
+		})
+	}
+}

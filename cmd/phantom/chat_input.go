@@ -70,6 +70,13 @@ func (m *chatModel) edit(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
+// paste puts text into the input. Terminals send the ends of lines as carriage
+// returns, as the key would.
+func (m *chatModel) paste(text string) tea.Cmd {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	return m.edit(tea.PasteMsg{Content: printable(text)})
+}
+
 // key handles one key press.
 func (m *chatModel) key(k tea.KeyPressMsg) tea.Cmd {
 	m.hint = ""

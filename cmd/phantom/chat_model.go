@@ -165,7 +165,7 @@ func (m *chatModel) on(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return m.key(msg)
 	case tea.PasteMsg:
-		return m.edit(tea.PasteMsg{Content: printable(msg.Content)})
+		return m.paste(msg.Content)
 	case control.Event:
 		return m.event(msg)
 	case watchingMsg:
