@@ -66,20 +66,6 @@ func (c *call) has(words ...string) bool {
 	return slices.ContainsFunc(c.args(), func(a string) bool { return slices.Contains(words, a) })
 }
 
-// starts reports whether the operands begin with these words, each of which
-// may be alternatives separated by "|".
-func starts(operands []string, words ...string) bool {
-	if len(operands) < len(words) {
-		return false
-	}
-	for i, w := range words {
-		if !slices.Contains(strings.Split(w, "|"), operands[i]) {
-			return false
-		}
-	}
-	return true
-}
-
 // unknown reports whether any of the words holds a value not known before the run.
 func unknown(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, shell.Unknown) })

@@ -57,14 +57,14 @@ func dropsDatabase(c *call) bool {
 	case "etcdctl":
 		return c.has("del") && c.has("--prefix", "--from-key")
 	case "rabbitmqctl":
-		return starts(w, "reset|force_reset|delete_vhost|delete_user|purge_queue|delete_queue")
+		return landmark.Starts(w, "reset|force_reset|delete_vhost|delete_user|purge_queue|delete_queue")
 	case "kafka-topics", "kafka-topics.sh":
 		return c.has("--delete")
 	}
 	return slices.ContainsFunc(c.args(), func(a string) bool {
 		return slices.Contains([]string{"db:drop", "db:reset", "db:purge", "db:wipe", "migrate:fresh", "migrate:reset", "db:drop:all", "db:migrate:undo:all", "schema:drop", "ecto.drop", "ecto.reset"}, a)
-	}) || starts(w, "migrate", "reset") || starts(w, "prisma", "migrate", "reset") || starts(w, "db", "reset|drop") || starts(w, "downgrade", "base") ||
-		len(w) > 1 && slices.Contains([]string{"flush", "reset_db", "sqlflush"}, w[1]) && strings.Contains(w[0], "manage.py") || strings.Contains(c.name, "manage.py") && starts(w, "flush|reset_db") || starts(w, "prisma", "db", "push") && c.has("--force-reset") || starts(w, "db", "push") && c.has("--force-reset")
+	}) || landmark.Starts(w, "migrate", "reset") || landmark.Starts(w, "prisma", "migrate", "reset") || landmark.Starts(w, "db", "reset|drop") || landmark.Starts(w, "downgrade", "base") ||
+		len(w) > 1 && slices.Contains([]string{"flush", "reset_db", "sqlflush"}, w[1]) && strings.Contains(w[0], "manage.py") || strings.Contains(c.name, "manage.py") && landmark.Starts(w, "flush|reset_db") || landmark.Starts(w, "prisma", "db", "push") && c.has("--force-reset") || landmark.Starts(w, "db", "push") && c.has("--force-reset")
 }
 
 func cloudRules() []rule {
@@ -96,7 +96,7 @@ func cloudRules() []rule {
 			return false
 		}},
 		{id: "helm-uninstall", family: "infrastructure", severity: destructive, programs: "helm helmfile", reason: "removes a release and what runs in it", suggestion: safer, match: func(c *call) bool {
-			return starts(c.opts("nf", "namespace", "kube-context", "file", "environment", "kubeconfig").Operands, "uninstall|delete|del|un|destroy") && !c.has("--dry-run")
+			return landmark.Starts(c.opts("nf", "namespace", "kube-context", "file", "environment", "kubeconfig").Operands, "uninstall|delete|del|un|destroy") && !c.has("--dry-run")
 		}},
 		{id: "terraform-destroy", family: "infrastructure", severity: destructive, programs: "terraform tofu terragrunt pulumi cdk cdktf serverless sls vagrant ansible-playbook sam copilot nixops", reason: "takes infrastructure down", suggestion: "plan first and ask the owner", match: func(c *call) bool {
 			w := c.opts("", "chdir", "target", "var", "var-file", "stack").Operands
@@ -104,12 +104,12 @@ func cloudRules() []rule {
 				return false
 			}
 			if c.name == "serverless" || c.name == "sls" {
-				return starts(w, "remove")
+				return landmark.Starts(w, "remove")
 			}
-			if starts(w, "destroy|down|delete|rm") {
+			if landmark.Starts(w, "destroy|down|delete|rm") {
 				return true
 			}
-			return c.has("-destroy", "--destroy", "destroy") && starts(w, "apply|run-all|run|up|stack|deploy") || starts(w, "state", "rm") || starts(w, "workspace", "delete") || starts(w, "stack", "rm") || starts(w, "force-unlock") || starts(w, "app", "delete")
+			return c.has("-destroy", "--destroy", "destroy") && landmark.Starts(w, "apply|run-all|run|up|stack|deploy") || landmark.Starts(w, "state", "rm") || landmark.Starts(w, "workspace", "delete") || landmark.Starts(w, "stack", "rm") || landmark.Starts(w, "force-unlock") || landmark.Starts(w, "app", "delete")
 		}},
 	}
 }
@@ -122,17 +122,17 @@ func deletesCloud(c *call) bool {
 	}
 	switch c.name {
 	case "aws":
-		if starts(w, "s3", "rb") || starts(w, "s3", "rm") && o.Has("recursive") || starts(w, "s3", "sync|mv") && o.Has("delete") {
+		if landmark.Starts(w, "s3", "rb") || landmark.Starts(w, "s3", "rm") && o.Has("recursive") || landmark.Starts(w, "s3", "sync|mv") && o.Has("delete") {
 			return true
 		}
 	case "gsutil", "s3cmd", "mc":
-		return slices.ContainsFunc(w, func(a string) bool { return a == "rb" }) || c.has("rm", "del", "delete") && c.has("-r", "-R", "--recursive", "--force", "-rf", "**") || starts(w, "rsync") && c.has("-d")
+		return slices.ContainsFunc(w, func(a string) bool { return a == "rb" }) || c.has("rm", "del", "delete") && c.has("-r", "-R", "--recursive", "--force", "-rf", "**") || landmark.Starts(w, "rsync") && c.has("-d")
 	case "rclone":
-		return starts(w, "purge|delete|sync|rmdirs|cleanup") && (!starts(w, "sync") || o.Has("delete-excluded"))
+		return landmark.Starts(w, "purge|delete|sync|rmdirs|cleanup") && (!landmark.Starts(w, "sync") || o.Has("delete-excluded"))
 	case "vault":
-		return starts(w, "delete|secrets|auth|kv") && (w[0] == "delete" || c.has("disable", "destroy"))
+		return landmark.Starts(w, "delete|secrets|auth|kv") && (w[0] == "delete" || c.has("disable", "destroy"))
 	case "nomad", "consul":
-		return starts(w, "kv", "delete") && o.Has("recurse") || starts(w, "job", "stop") && o.Has("purge") || starts(w, "system", "gc")
+		return landmark.Starts(w, "kv", "delete") && o.Has("recurse") || landmark.Starts(w, "job", "stop") && o.Has("purge") || landmark.Starts(w, "system", "gc")
 	case "heroku":
 		return slices.ContainsFunc(w, func(a string) bool { return strings.HasSuffix(a, ":destroy") || strings.HasSuffix(a, ":reset") })
 	case "firebase", "netlify":
@@ -147,5 +147,5 @@ func deletesCloud(c *call) bool {
 			}
 		}
 	}
-	return starts(w, "remove|rm|destroy|delete|down") && slices.Contains([]string{"vercel", "flyctl", "fly", "wrangler", "railway"}, c.name)
+	return landmark.Starts(w, "remove|rm|destroy|delete|down") && slices.Contains([]string{"vercel", "flyctl", "fly", "wrangler", "railway"}, c.name)
 }

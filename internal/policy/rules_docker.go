@@ -30,33 +30,33 @@ func dockerRules() []rule {
 	force := func(w []string) bool { return shell.ParseOptions(w[1:], "", nil, false).Has("f", "force") }
 	return []rule{
 		make("docker-prune", "removes every unused container, image, volume or network", "remove the ones you mean by name", func(_ *call, w []string) bool {
-			return starts(w, "system|volume|image|container|network|builder|buildx|pod", "prune|reset") || w[0] == "prune" || starts(w, "builder|buildx", "rm|prune")
+			return landmark.Starts(w, "system|volume|image|container|network|builder|buildx|pod", "prune|reset") || w[0] == "prune" || landmark.Starts(w, "builder|buildx", "rm|prune")
 		}),
 		make("docker-volume-rm", "deletes the data in a volume", "ask the owner, or make a backup first", func(_ *call, w []string) bool {
-			return starts(w, "volume", "rm|remove")
+			return landmark.Starts(w, "volume", "rm|remove")
 		}),
 		{id: "compose-down", family: "docker", severity: destructive, programs: docker + " docker-compose podman-compose", reason: "stops or removes the services of a project", suggestion: "restart the one service you changed", match: func(c *call) bool {
 			w := c.args()
 			if !strings.HasSuffix(c.name, "-compose") {
-				if w = c.dockerWords(); !starts(w, "compose") {
+				if w = c.dockerWords(); !landmark.Starts(w, "compose") {
 					return false
 				}
 				w = w[1:]
 			}
 			w = shell.ParseOptions(w, "fp", []string{"file", "project-name", "profile", "env-file", "project-directory"}, true).Operands
-			return starts(w, "down|kill|stop|rm") && !c.has("--help", "--dry-run")
+			return landmark.Starts(w, "down|kill|stop|rm") && !c.has("--help", "--dry-run")
 		}},
 		make("docker-rm-force", "removes or kills containers that run", "stop the one container by name first", func(_ *call, w []string) bool {
-			return starts(w, "rm|remove") && (force(w) || unknown(w)) || w[0] == "kill" || starts(w, "stop|restart|pause") && (unknown(w) || slices.Contains(w, "phantom"))
+			return landmark.Starts(w, "rm|remove") && (force(w) || unknown(w)) || w[0] == "kill" || landmark.Starts(w, "stop|restart|pause") && (unknown(w) || slices.Contains(w, "phantom"))
 		}),
 		make("docker-rmi-force", "removes images that may be in use", "remove one image by name", func(_ *call, w []string) bool {
-			return starts(w, "rmi") && (force(w) || unknown(w)) || starts(w, "image", "rm") && (force(w[1:]) || unknown(w))
+			return landmark.Starts(w, "rmi") && (force(w) || unknown(w)) || landmark.Starts(w, "image", "rm") && (force(w[1:]) || unknown(w))
 		}),
 		make("docker-swarm", "takes a swarm, stack, node or secret apart", "ask the owner", func(_ *call, w []string) bool {
-			return starts(w, "swarm", "leave") || starts(w, "stack|node|service|secret|config", "rm|remove") || starts(w, "context", "rm") || starts(w, "machine", "rm|reset")
+			return landmark.Starts(w, "swarm", "leave") || landmark.Starts(w, "stack|node|service|secret|config", "rm|remove") || landmark.Starts(w, "context", "rm") || landmark.Starts(w, "machine", "rm|reset")
 		}),
 		make("docker-host", "gives a container the rights or the files of the host", "mount only a directory of the workspace and drop the extra rights", func(c *call, w []string) bool {
-			if !starts(w, "run|create|exec") && !starts(w, "compose") {
+			if !landmark.Starts(w, "run|create|exec") && !landmark.Starts(w, "compose") {
 				return false
 			}
 			return c.hostRights(w)

@@ -16,7 +16,7 @@ func (c *call) removed() (trees, files []string) {
 	switch c.name {
 	case "rm", "grm", "srm", "trash", "gio", "rimraf", "wipe":
 		o := c.opts("")
-		if c.name == "gio" && !starts(o.Operands, "trash|remove") {
+		if c.name == "gio" && !landmark.Starts(o.Operands, "trash|remove") {
 			return nil, nil
 		}
 		if c.name == "rimraf" || c.name == "wipe" || c.name == "gio" || o.Has("r", "R", "recursive") {
@@ -25,10 +25,10 @@ func (c *call) removed() (trees, files []string) {
 		return nil, o.Operands
 	case "npx", "bunx", "npm", "pnpm", "yarn":
 		w := c.words()
-		if starts(w, "exec|dlx|x") {
+		if landmark.Starts(w, "exec|dlx|x") {
 			w = w[1:]
 		}
-		if starts(w, "rimraf|del-cli|trash-cli") {
+		if landmark.Starts(w, "rimraf|del-cli|trash-cli") {
 			return w[1:], nil
 		}
 	case "unlink", "rmdir":
@@ -237,7 +237,7 @@ func diskRules() []rule {
 					return strings.HasPrefix(a, "--security") || strings.HasPrefix(a, "--trim") || a == "--write-sector"
 				})
 			case "nvme":
-				return starts(c.words(), "format|sanitize|delete-ns|write-zeroes")
+				return landmark.Starts(c.words(), "format|sanitize|delete-ns|write-zeroes")
 			case "badblocks":
 				return c.opts("bcdeiopt").Has("w", "n")
 			}
@@ -250,7 +250,7 @@ func diskRules() []rule {
 			case "mdadm":
 				return c.has("--zero-superblock", "--create", "-C", "--fail", "--remove", "--stop", "-S")
 			case "zpool", "zfs":
-				return starts(c.words(), "destroy|labelclear|create|rollback") && (c.name == "zpool" || !c.has("create"))
+				return landmark.Starts(c.words(), "destroy|labelclear|create|rollback") && (c.name == "zpool" || !c.has("create"))
 			case "btrfs":
 				return c.has("delete") && c.has("subvolume", "device")
 			case "dmsetup":
@@ -276,7 +276,9 @@ func diskRules() []rule {
 			return len(c.Argv) > 1 && !c.asksHelp()
 		}},
 		{id: "write-device", family: "block-device", severity: critical, reason: "writes raw data to a disk or to memory", suggestion: "write to a regular file in the workspace", match: func(c *call) bool {
-			return slices.ContainsFunc(c.written(), landmark.Device)
+			return slices.ContainsFunc(c.written(), func(w string) bool {
+				return landmark.Device(w) || strings.HasPrefix(w, "/dev/") && strings.Contains(w, shell.Unknown)
+			})
 		}},
 		{id: "write-unknown", family: "block-device", severity: blocked, programs: "dd shred", reason: "overwrites a place that only the real run knows", suggestion: "write the target out", match: func(c *call) bool {
 			return slices.ContainsFunc(c.written(), func(w string) bool {

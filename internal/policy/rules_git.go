@@ -62,7 +62,7 @@ func gitRules() []rule {
 			case "rm":
 				return o.Has("r") && everything(o.Operands) && !o.Has("cached", "n", "dry-run")
 			case "submodule":
-				return starts(o.Operands, "deinit") && o.Has("f", "force") && (o.Has("all") || everything(o.Operands))
+				return landmark.Starts(o.Operands, "deinit") && o.Has("f", "force") && (o.Has("all") || everything(o.Operands))
 			}
 			return false
 		}),
@@ -74,16 +74,16 @@ func gitRules() []rule {
 			case "filter-branch", "filter-repo", "prune":
 				return !o.Has("n", "dry-run", "analyze")
 			case "reflog":
-				return starts(o.Operands, "expire|delete")
+				return landmark.Starts(o.Operands, "expire|delete")
 			case "stash":
-				return starts(o.Operands, "clear|drop")
+				return landmark.Starts(o.Operands, "clear|drop")
 			case "gc":
 				v, ok := o.Value("prune")
 				return ok && v != "" && v != "never"
 			case "update-ref":
 				return o.Has("d", "delete") || o.Has("stdin")
 			case "worktree":
-				return starts(o.Operands, "remove") && o.Has("f", "force")
+				return landmark.Starts(o.Operands, "remove") && o.Has("f", "force")
 			}
 			return false
 		}),
@@ -95,7 +95,7 @@ func gitRules() []rule {
 			})
 		}},
 		{id: "repository-delete", family: "git", severity: destructive, programs: "gh glab hub tea bfg", reason: "deletes a repository or rewrites its history", suggestion: "ask the owner", match: func(c *call) bool {
-			return c.name == "bfg" || starts(c.words(), "repo|release|project|secret|variable", "delete|archive") || starts(c.words(), "api") && c.has("DELETE", "-XDELETE", "--method=DELETE")
+			return c.name == "bfg" || landmark.Starts(c.words(), "repo|release|project|secret|variable", "delete|archive") || landmark.Starts(c.words(), "api") && c.has("DELETE", "-XDELETE", "--method=DELETE")
 		}},
 	}
 }

@@ -94,7 +94,7 @@ func secretRules() []rule {
 				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || filepath.Base(f) == ".e*" || strings.HasSuffix(f, "/environ")
 			})
 		}},
-		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: opensStore},
+		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: func(c *call) bool { return landmark.OpensStore(c.name, c.args(), c.words(), shell.GitWords(c.Argv)) }},
 		{id: "metadata-service", family: family, severity: blocked, reason: "asks the cloud's metadata service, which hands out credentials", suggestion: "ask the owner for what you need", match: func(c *call) bool {
 			if slices.Contains([]string{"echo", "printf", "grep", "rg", "git", "gh", "sed", "awk", "egrep", "jq", "man", "tee"}, c.name) || c.Wrapper {
 				return false
@@ -129,48 +129,6 @@ func dumpsEnvironment(c *call) bool {
 		return slices.ContainsFunc(c.args(), func(a string) bool {
 			return !strings.HasPrefix(a, "-") && strings.Contains(a, "e") && strings.Trim(a, "aeuxwf") == "" && a != "e" || a == "e" || a == "eww"
 		})
-	}
-	return false
-}
-
-func opensStore(c *call) bool {
-	w := c.words()
-	switch c.name {
-	case "gpg", "gpg2":
-		return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--export-secret") })
-	case "security":
-		return starts(w, "find-generic-password|find-internet-password|dump-keychain|export")
-	case "pass", "lpass":
-		return len(w) > 0 && !starts(w, "ls|list|find|generate|insert|git|init|status|login|logout|version|help")
-	case "vault":
-		return starts(w, "read|kv|print|unwrap") && !starts(w, "kv", "list|put|patch|metadata")
-	case "aws":
-		return starts(w, "secretsmanager", "get-secret-value|batch-get-secret-value") || starts(w, "ssm") && c.has("--with-decryption") || starts(w, "sts", "get-session-token|assume-role") || starts(w, "configure", "export-credentials") || starts(w, "iam", "create-access-key") || starts(w, "configure", "get")
-	case "kubectl", "oc":
-		return starts(w, "get|describe", "secret|secrets") && (w[0] == "get" && slices.ContainsFunc(c.args(), func(a string) bool {
-			return a == "-o" || strings.HasPrefix(a, "-o") || strings.HasPrefix(a, "--output")
-		})) || c.has("secret", "secrets") && c.has("get") && slices.ContainsFunc(c.args(), func(a string) bool {
-			return strings.HasPrefix(a, "-o") || strings.HasPrefix(a, "--output") || strings.HasPrefix(a, "--template")
-		})
-	case "gcloud":
-		return starts(w, "secrets", "versions", "access") || c.has("print-access-token", "print-identity-token")
-	case "az":
-		return c.has("get-access-token") || starts(w, "keyvault", "secret", "show|download")
-	case "gh", "hcloud":
-		return starts(w, "auth", "token") || starts(w, "auth", "status") && c.has("-t", "--show-token")
-	case "op", "bw":
-		return starts(w, "read|get|item|inject|export|document") && !starts(w, "item", "list|create")
-	case "heroku", "flyctl", "fly":
-		return starts(w, "config") || starts(w, "config:get") || starts(w, "auth", "token")
-	case "git":
-		g := shell.GitWords(c.Argv)
-		return starts(g, "credential", "fill")
-	case "doppler", "chamber":
-		return starts(w, "secrets|read|export|list")
-	case "sops", "ansible-vault", "age":
-		return c.has("-d", "--decrypt", "decrypt", "view")
-	case "secret-tool", "keyring", "kwallet-query":
-		return starts(w, "lookup|get|search") || c.name == "kwallet-query"
 	}
 	return false
 }

@@ -70,7 +70,7 @@ func processRules() []rule {
 		{id: "kill-many", family: family, severity: destructive, programs: "pkill killall skill kill fuser", reason: "kills processes by a pattern that takes in others' ones", suggestion: "kill the one process that you started, by its id", match: killsMany},
 		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc monit phantom stop start restart", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
 			w := c.words()
-			if len(w) == 0 || starts(w, "status|show|cat|is-active|is-enabled|list-units|list|logs|info") || len(w) > 1 && w[1] == "status" {
+			if len(w) == 0 || landmark.Starts(w, "status|show|cat|is-active|is-enabled|list-units|list|logs|info") || len(w) > 1 && w[1] == "status" {
 				return false
 			}
 			return slices.ContainsFunc(w, landmark.Ours)
@@ -80,7 +80,7 @@ func processRules() []rule {
 			if c.name == "service" || c.name == "invoke-rc.d" || c.name == "rc-service" {
 				return len(w) > 1 && landmark.Vital(w[0]) && slices.Contains([]string{"stop", "force-stop"}, w[1])
 			}
-			if !starts(w, "stop|disable|mask|kill|delete|bootout|unload|remove|shutdown") {
+			if !landmark.Starts(w, "stop|disable|mask|kill|delete|bootout|unload|remove|shutdown") {
 				return false
 			}
 			return len(w) == 1 || slices.ContainsFunc(w[1:], landmark.Vital) || unknown(w[1:])
@@ -96,9 +96,9 @@ func processRules() []rule {
 			case "reboot", "poweroff", "halt":
 				return !c.asksHelp() && !c.has("-w", "--wtmp-only")
 			case "init", "telinit":
-				return starts(w, "0|1|6|s|S|q")
+				return landmark.Starts(w, "0|1|6|s|S|q")
 			case "systemctl", "loginctl":
-				return starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
+				return landmark.Starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
 			case "dbus-send", "busctl":
 				return slices.ContainsFunc(c.args(), func(a string) bool {
 					return strings.Contains(a, "Reboot") || strings.Contains(a, "PowerOff") || strings.Contains(a, "Suspend") || strings.Contains(a, "Halt")
@@ -206,15 +206,15 @@ func networkRules() []rule {
 			w := c.words()
 			switch c.name {
 			case "nft":
-				return starts(w, "flush|delete|destroy") || c.has("-f")
+				return landmark.Starts(w, "flush|delete|destroy") || c.has("-f")
 			case "ufw":
-				return starts(w, "disable|reset") || starts(w, "default", "allow") || len(w) > 1 && (c.has("disable", "reset")) || starts(w, "allow", "from", "any") || starts(w, "delete")
+				return landmark.Starts(w, "disable|reset") || landmark.Starts(w, "default", "allow") || len(w) > 1 && c.has("disable", "reset") || landmark.Starts(w, "allow", "from", "any") || landmark.Starts(w, "delete")
 			case "firewall-cmd":
 				return slices.ContainsFunc(c.args(), func(a string) bool {
 					return strings.HasPrefix(a, "--panic") || strings.HasPrefix(a, "--remove") || strings.HasPrefix(a, "--set-default-zone") || a == "--complete-reload"
 				})
 			case "ipset":
-				return starts(w, "flush|destroy|x|f")
+				return landmark.Starts(w, "flush|destroy|x|f")
 			case "pfctl":
 				return c.has("-d", "-F")
 			case "iptables-restore", "ip6tables-restore":
@@ -228,17 +228,17 @@ func networkRules() []rule {
 			w := c.words()
 			switch c.name {
 			case "ip":
-				return c.has("flush") || starts(w, "link|l", "set") && c.has("down") || starts(w, "link|l|address|addr|a|route|r|rule|netns", "del|delete")
+				return c.has("flush") || landmark.Starts(w, "link|l", "set") && c.has("down") || landmark.Starts(w, "link|l|address|addr|a|route|r|rule|netns", "del|delete")
 			case "ifconfig":
 				return c.has("down")
 			case "nmcli":
-				return starts(w, "networking|radio|n|r", "off|wifi|all") && c.has("off") || starts(w, "connection|con|c|device|dev|d", "down|delete|disconnect")
+				return landmark.Starts(w, "networking|radio|n|r", "off|wifi|all") && c.has("off") || landmark.Starts(w, "connection|con|c|device|dev|d", "down|delete|disconnect")
 			case "route":
 				return c.has("del", "delete", "flush")
 			case "ifdown":
 				return len(w) > 0 || c.has("-a")
 			}
-			return c.name == "rfkill" && starts(w, "block")
+			return c.name == "rfkill" && landmark.Starts(w, "block")
 		}},
 	}
 }
@@ -287,7 +287,7 @@ func accountRules() []rule {
 func packageRules() []rule {
 	return []rule{{id: "package-essential", family: "packages", severity: destructive, programs: "apt apt-get aptitude dpkg dnf yum rpm pacman apk zypper snap", reason: "removes packages that the machine cannot do without", suggestion: "remove the one package that you installed", match: func(c *call) bool {
 		w := c.words()
-		removal := starts(w, "remove|purge|erase|del|autopurge|rm|uninstall")
+		removal := landmark.Starts(w, "remove|purge|erase|del|autopurge|rm|uninstall")
 		switch c.name {
 		case "dpkg", "rpm", "pacman":
 			o := c.opts("")

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"phantom/internal/policy/shell"
 )
 
 // Under reports whether path is dir or lies below it.
@@ -36,9 +34,6 @@ func Device(path string) bool {
 	name, ok := strings.CutPrefix(filepath.Clean(path), "/dev/")
 	if !ok {
 		return false
-	}
-	if strings.Contains(name, shell.Unknown) {
-		return true
 	}
 	for _, p := range []string{"sd", "hd", "vd", "xvd", "nvme", "mmcblk", "dm-", "mapper/", "md", "disk", "rdisk", "loop", "zd", "bcache", "nbd", "sr", "mem", "kmem", "port", "block/", "mtd", "ram", "root"} {
 		if rest, ok := strings.CutPrefix(name, p); ok && (rest != "" || !slices.Contains([]string{"md", "sd", "hd", "vd", "ram", "loop"}, p)) {
