@@ -25,7 +25,7 @@ func house(t *testing.T) (home string, p *Policy) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"out": "../config", "dangling": "../config/new.yaml", "inside": "sub", "loop": "loop"} {
+	for link, to := range map[string]string{"away": "../config", "dangling": "../config/new.yaml", "inside": "sub", "loop": "loop"} {
 		if err := os.Symlink(to, filepath.Join(home, "workspace", link)); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestPathGuard(t *testing.T) {
 		{"the workspace is the agent's", home + "/workspace/a.txt", true, true},
 		{"a new file in it", home + "/workspace/new/deep.txt", true, true},
 		{"a link that stays inside", home + "/workspace/inside/x", true, true},
-		{"a link that leads to protected files", home + "/workspace/out/phantom.yaml", false, false},
+		{"a link that leads to protected files", home + "/workspace/away/phantom.yaml", false, false},
 		{"a link to a protected file that is not there yet", home + "/workspace/dangling", false, false},
 		{"a link that leads nowhere", home + "/workspace/loop", false, false},
 		{"protected", home + "/config/phantom.yaml", false, false},
@@ -89,7 +89,7 @@ func TestCommandsFollowLinks(t *testing.T) {
 		name, line string
 		want       phantom.Decision
 	}{
-		{"reading through a link", "cat out/phantom.yaml", phantom.Block},
+		{"reading through a link", "cat away/phantom.yaml", phantom.Block},
 		{"writing through a dangling link", "echo x > dangling", phantom.Block},
 		{"deleting a linked system tree", "rm -rf system/lib", phantom.Block},
 		{"a wildcard that meets the link", "rm -rf sys*/lib", phantom.Block},
@@ -112,5 +112,20 @@ func TestUnknownDirectoryBlocks(t *testing.T) {
 		if got := p.Command("ls", cwd).Decision; got != phantom.Block {
 			t.Errorf("in %q: %v, want block", cwd, got)
 		}
+	}
+}
+
+func TestHarmlessOnDisk(t *testing.T) {
+	home, p := house(t)
+	refused := 0
+	all := corpus(t, "harmless.jsonl")
+	for _, s := range all {
+		if v := p.Command(s.Command, home+"/workspace"); v.Decision != phantom.Allow {
+			t.Logf("refused: %q by %s", s.Command, v.Rule)
+			refused++
+		}
+	}
+	if refused*100 > len(all) {
+		t.Errorf("with a real file system %d of %d harmless commands are refused, want at most 1 in 100", refused, len(all))
 	}
 }

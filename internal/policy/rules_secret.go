@@ -192,7 +192,10 @@ func (c *call) touches(arg string, write bool) bool {
 			}
 		}
 	}
-	if head, _, open := strings.Cut(path, shell.Unknown); open {
+	if head, rest, open := strings.Cut(path, shell.Unknown); open {
+		if !strings.HasSuffix(head, "/") || rest != "" && rest[0] != '/' {
+			return false
+		}
 		// What a search found below a directory may be any file of it.
 		return !landmark.Namer(c.name) && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool {
 			return landmark.Under(filepath.Clean(head), g) && (write || !within(c.p.cfg.Readable, g))
