@@ -65,6 +65,9 @@ time.sleep(0.5)'`, killed: "",
 	for _, level := range []Level{None, Kernel, Full} {
 		s := sandboxed(t, level)
 		for _, row := range rows {
+			if row.name == "a fork bomb" && level < Full {
+				continue // without a process namespace one that outruns the count takes the machine with it
+			}
 			t.Run(level.String()+"/"+row.name, func(t *testing.T) {
 				start := time.Now()
 				got := bash(t, s, Spec{Limits: row.limits}, row.script)
