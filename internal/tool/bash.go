@@ -56,7 +56,7 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: oneLine(in.Command, 200)}
+	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: oneLine(in.Command, 200), exact: in.Command}
 	p.run = func(ctx context.Context) output { return c.runBash(ctx, in.Command, cwd, limit) }
 	if in.Background {
 		p.run = func(ctx context.Context) output { return c.startJob(ctx, in.Command, cwd, limit) }

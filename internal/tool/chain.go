@@ -200,8 +200,12 @@ func (c *Chain) approve(ctx context.Context, k *call) (refused string, err error
 		return "", err
 	}
 	asked := false
+	exact := k.exact
+	if exact == "" { // the arguments say it all
+		exact = k.Name + " " + string(k.Input)
+	}
 	answer, err := c.Approvals.Ask(ctx, approval.Action{
-		Call: k.ID, Tool: k.Name, Input: k.Input, CWD: k.target, Policy: c.Guard.Version(), Summary: c.Redactor.String(k.summary), Verdict: k.verdict,
+		Call: k.ID, Tool: k.Name, Input: k.Input, CWD: k.target, Policy: c.Guard.Version(), Summary: c.Redactor.String(exact), Verdict: k.verdict,
 	}, func(q approval.Question) {
 		asked = true
 		k.emit(Event{Kind: Asked, Call: k.ID, Tool: k.Name, Summary: k.summary, Question: &q})

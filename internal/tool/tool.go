@@ -61,6 +61,7 @@ type plan struct {
 	verdict phantom.Verdict
 	target  string // what it acts on: a path, a host, a working directory
 	summary string // the call in one line
+	exact   string // the whole action, for the owner who is asked to allow it
 	run     func(ctx context.Context) output
 }
 
