@@ -39,7 +39,7 @@ func (e *APIError) Error() string {
 	case e.Status == 429 || e.Type == "rate_limit_error":
 		return fmt.Sprintf("%s limits the rate of requests (429) and went on doing so after several tries: wait a little, or raise the limit of the account", e.Provider)
 	case e.Status == 529 || e.Type == "overloaded_error":
-		return fmt.Sprintf("%s is overloaded (529) and stayed so after several tries: tell me to go on in a few minutes, or set provider.fallback in config/phantom.yaml", e.Provider)
+		return fmt.Sprintf("%s is overloaded (529) and stayed so after several tries: tell me to go on in a few minutes, or set provider.fallback_model in config/phantom.yaml", e.Provider)
 	case e.Status >= 500:
 		return fmt.Sprintf("%s has a fault of its own (%d %s): tell me to go on in a few minutes", e.Provider, e.Status, e.Message)
 	}
