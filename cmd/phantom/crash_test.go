@@ -160,15 +160,17 @@ func TestCrash(t *testing.T) {
 // submit sends a task until it is acknowledged or ctx ends, always under the
 // same identity.
 func (i *install) submit(ctx context.Context, task string, sent *sync.Map) {
-	client := i.client()
-	defer client.Close()
-	for ctx.Err() == nil {
-		err := client.Send(ctx, control.Message{Conversation: task, Identity: "id-" + task, Text: "task " + task})
+	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		client, err := i.dial()
+		if err != nil {
+			continue // killed before its first start had made a key
+		}
+		err = client.Send(ctx, control.Message{Conversation: task, Identity: "id-" + task, Text: "task " + task})
+		client.Close()
 		if err == nil {
 			sent.Store(task, true)
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 

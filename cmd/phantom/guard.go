@@ -246,4 +246,3 @@ func (c *cli) judgeLines(judge func(line) phantom.Verdict) error {
 		}
 	}
 }
-

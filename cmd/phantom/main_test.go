@@ -175,15 +175,23 @@ func (i *install) client() *control.Client {
 	i.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		raw, err := os.ReadFile(i.home.ControlKey())
+		client, err := i.dial()
 		if err == nil {
-			return control.NewClient(i.home.ControlSocket(), secret.New(strings.TrimSpace(string(raw))))
+			return client
 		}
 		if time.Now().After(deadline) {
 			i.t.Fatalf("no control key: %v", err)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+func (i *install) dial() (*control.Client, error) {
+	raw, err := os.ReadFile(i.home.ControlKey())
+	if err != nil {
+		return nil, err
+	}
+	return control.NewClient(i.home.ControlSocket(), secret.New(strings.TrimSpace(string(raw)))), nil
 }
 
 // ask runs `phantom ask` and returns stdout, stderr and the exit code.

@@ -124,7 +124,8 @@ func TestFaults(t *testing.T) {
 		{"a clean end without a stop reason", cut(wiretest.Fault{Kind: wiretest.End, After: 8}, 0), "All done.", "cut off", 0, 1},
 		{"a cut in the final answer", cut(wiretest.Fault{Kind: wiretest.Drop, After: 4}, 1), "All done.", "cut off", 0, 1},
 		{
-			"a wrong key", []wiretest.Answer{{Fault: wiretest.Fault{Kind: wiretest.Status, Code: 401, Type: "authentication_error", Message: "invalid x-api-key"}}},
+			"a wrong key",
+			[]wiretest.Answer{{Fault: wiretest.Fault{Kind: wiretest.Status, Code: 401, Type: "authentication_error", Message: "invalid x-api-key"}}},
 			"refuses the API key (401): check the value of ANTHROPIC_API_KEY", "", 1, 0,
 		},
 	} {

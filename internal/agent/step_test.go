@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,11 +36,12 @@ func effectName(effect any) string {
 	case callModel:
 		return "model"
 	case callTools:
-		name := "tools"
+		var name strings.Builder
+		name.WriteString("tools")
 		for _, c := range e.calls {
-			name += " " + string(c.ID)
+			name.WriteString(" " + string(c.ID))
 		}
-		return name
+		return name.String()
 	case finish:
 		return "finish " + string(e.state) + ": " + e.text
 	}
@@ -53,42 +55,78 @@ func TestStep(t *testing.T) {
 		want   []string // the effect after each event
 		roles  string   // roles of what the turn said, u or a
 	}{
-		{"one answer ends the turn",
+		{
+			"one answer ends the turn",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopEnd, text("hello"))},
-			[]string{"model", "finish done: hello"}, "ua"},
-		{"a tool call leads back to the model",
+			[]string{"model", "finish done: hello"},
+			"ua",
+		},
+		{
+			"a tool call leads back to the model",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopToolUse, asks("1")), result("1"), response(llm.StopEnd, text("done"))},
-			[]string{"model", "tools 1", "model", "finish done: done"}, "uaua"},
-		{"the model waits for every result, whatever their order",
+			[]string{"model", "tools 1", "model", "finish done: done"},
+			"uaua",
+		},
+		{
+			"the model waits for every result, whatever their order",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopToolUse, asks("1"), asks("2")), result("2"), result("1")},
-			[]string{"model", "tools 1 2", "wait", "model"}, "uau"},
-		{"a follow-up joins the message with the results",
+			[]string{"model", "tools 1 2", "wait", "model"},
+			"uau",
+		},
+		{
+			"a follow-up joins the message with the results",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopToolUse, asks("1")), result("1"), heard{[]phantom.Message{said("and this")}}},
-			[]string{"model", "tools 1", "model", "model"}, "uau"},
-		{"calls cut at the output limit never run",
+			[]string{"model", "tools 1", "model", "model"},
+			"uau",
+		},
+		{
+			"calls cut at the output limit never run",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopMaxTokens, text("a"), asks("1"))},
-			[]string{"model", "model"}, "uau"},
-		{"an answer cut at the output limit says so",
+			[]string{"model", "model"},
+			"uau",
+		},
+		{
+			"an answer cut at the output limit says so",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopMaxTokens, text("half"))},
-			[]string{"model", "finish done: half\n\n(The answer was cut at the model's output limit. Ask me to go on.)"}, "ua"},
-		{"an empty answer is still an answer, because no provider takes an empty message back",
+			[]string{"model", "finish done: half\n\n(The answer was cut at the model's output limit. Ask me to go on.)"},
+			"ua",
+		},
+		{
+			"an empty answer is still an answer, because no provider takes an empty message back",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopEnd)},
-			[]string{"model", "finish done: (no answer)"}, "ua"},
-		{"a refusal says that it is one",
+			[]string{"model", "finish done: (no answer)"},
+			"ua",
+		},
+		{
+			"a refusal says that it is one",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopRefusal)},
-			[]string{"model", "finish done: The model declined to answer this."}, "ua"},
-		{"a stop before any answer closes the transcript",
+			[]string{"model", "finish done: The model declined to answer this."},
+			"ua",
+		},
+		{
+			"a stop before any answer closes the transcript",
 			[]any{heard{[]phantom.Message{said("hi")}}, halted{phantom.TurnStopped, "Stopped."}},
-			[]string{"model", "finish stopped: Stopped."}, "ua"},
-		{"a stop answers the calls that have no result",
+			[]string{"model", "finish stopped: Stopped."},
+			"ua",
+		},
+		{
+			"a stop answers the calls that have no result",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopToolUse, asks("1"), asks("2")), result("1"), halted{phantom.TurnStopped, "Stopped."}},
-			[]string{"model", "tools 1 2", "wait", "finish stopped: Stopped."}, "uaua"},
-		{"the step limit stops after the results are in",
+			[]string{"model", "tools 1 2", "wait", "finish stopped: Stopped."},
+			"uaua",
+		},
+		{
+			"the step limit stops after the results are in",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopToolUse, asks("1")), result("1"), response(llm.StopToolUse, asks("2")), result("2"), response(llm.StopToolUse, asks("3")), result("3")},
-			[]string{"model", "tools 1", "model", "tools 2", "model", "tools 3", "finish stopped: I stopped after 3 steps, which is the limit of one turn (agent.max_steps in phantom.yaml). Tell me to go on if I should."}, "uauauaua"},
-		{"a summary keeps the newest exchange",
+			[]string{"model", "tools 1", "model", "tools 2", "model", "tools 3", "finish stopped: I stopped after 3 steps, which is the limit of one turn (agent.max_steps in phantom.yaml). Tell me to go on if I should."},
+			"uauauaua",
+		},
+		{
+			"a summary keeps the newest exchange",
 			[]any{heard{[]phantom.Message{said("hi")}}, response(llm.StopToolUse, asks("1")), result("1"), compacted{"so far", 1}},
-			[]string{"model", "tools 1", "model", "model"}, "au"},
+			[]string{"model", "tools 1", "model", "model"},
+			"au",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,12 +140,12 @@ func TestStep(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("effects (-want +got):\n%s", diff)
 			}
-			roles := ""
+			var roles strings.Builder
 			for _, m := range s.said {
-				roles += string(m.Role[:1])
+				roles.WriteString(string(m.Role[:1]))
 			}
-			if roles != tt.roles {
-				t.Errorf("roles = %q, want %q", roles, tt.roles)
+			if roles.String() != tt.roles {
+				t.Errorf("roles = %q, want %q", roles.String(), tt.roles)
 			}
 		})
 	}

@@ -189,4 +189,3 @@ func (a *App) checkDelivery(ctx context.Context) Check {
 	}
 	return c
 }
-

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"phantom/internal/config"
@@ -67,7 +68,8 @@ func newModel(c *config.Config) (llm.Model, string, error) {
 func maxTokens(model string) int64 { return min(32_000, llm.Window(model)/4) }
 
 func limitsText(c *config.Config) string {
-	text := fmt.Sprintf("%d steps and %v a turn", c.MaxSteps, c.Timeout)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%d steps and %v a turn", c.MaxSteps, c.Timeout))
 	for _, l := range []struct {
 		of    string
 		limit fmt.Stringer
@@ -76,10 +78,10 @@ func limitsText(c *config.Config) string {
 		{"turn", c.Spend.PerTurn, c.Spend.PerTurn > 0}, {"day", c.Spend.PerDay, c.Spend.PerDay > 0}, {"month", c.Spend.PerMonth, c.Spend.PerMonth > 0},
 	} {
 		if l.set {
-			text += fmt.Sprintf(", %v a %s", l.limit, l.of)
+			text.WriteString(fmt.Sprintf(", %v a %s", l.limit, l.of))
 		}
 	}
-	return text
+	return text.String()
 }
 
 func policyConfig(c *config.Config) policy.Config {

@@ -5,13 +5,12 @@
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"crypto/rand"
 )
 
 // Write replaces the file at path with data and the given mode: temporary

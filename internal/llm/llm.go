@@ -12,6 +12,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"strings"
 
 	"phantom/internal/phantom"
 )
@@ -93,13 +94,13 @@ type Part struct {
 
 // Text returns the message's text parts joined.
 func (m Message) Text() string {
-	var out string
+	var out strings.Builder
 	for _, p := range m.Content {
 		if p.Kind == PartText {
-			out += p.Text
+			out.WriteString(p.Text)
 		}
 	}
-	return out
+	return out.String()
 }
 
 // Calls returns the tool calls that the message asks for, in order.

@@ -3,6 +3,7 @@ package llm
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"phantom/internal/phantom"
@@ -53,9 +54,7 @@ type Prices struct {
 func NewPrices(override map[string]Price) *Prices {
 	p := &Prices{table: make(map[string]Price, len(builtin)+len(override))}
 	for _, prices := range []map[string]Price{builtin, override} {
-		for model, price := range prices {
-			p.table[model] = price
-		}
+		maps.Copy(p.table, prices)
 	}
 	return p
 }

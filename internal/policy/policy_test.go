@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -289,7 +288,7 @@ func TestSpeed(t *testing.T) {
 		times = append(times, time.Since(begin))
 		sum += times[len(times)-1]
 	}
-	sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+	slices.Sort(times)
 	mean, p99 := sum/time.Duration(len(times)), times[len(times)*99/100]
 	t.Logf("mean %v, p99 %v, worst %v of %d commands", mean, p99, times[len(times)-1], len(times))
 	if mean > time.Millisecond || p99 > 10*time.Millisecond {

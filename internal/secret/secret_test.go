@@ -28,13 +28,14 @@ func TestValueNeverPrints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := log.String() + string(raw)
+	var out strings.Builder
+	out.WriteString(log.String() + string(raw))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p"} {
-		out += fmt.Sprintf(verb, v) + fmt.Sprintf(verb, hidden{v}) + fmt.Sprintf(verb, &hidden{v}) + fmt.Sprintf(verb, []any{v})
+		out.WriteString(fmt.Sprintf(verb, v) + fmt.Sprintf(verb, hidden{v}) + fmt.Sprintf(verb, &hidden{v}) + fmt.Sprintf(verb, []any{v}))
 	}
 	for _, form := range []string{"hunter2", hex.EncodeToString([]byte("hunter2"))} {
-		if strings.Contains(out, form) {
-			t.Errorf("the secret shows in %q", out)
+		if strings.Contains(out.String(), form) {
+			t.Errorf("the secret shows in %q", out.String())
 		}
 	}
 	if got := v.Reveal(); got != "hunter2-hunter2" {

@@ -335,14 +335,14 @@ func TestFallbackAnswersWithANotice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	notice := ""
+	var notice strings.Builder
 	for _, e := range events {
 		if e.Kind == llm.EventNotice {
-			notice += e.Text
+			notice.WriteString(e.Text)
 		}
 	}
-	if got.Message.Text() != "the spare answers" || got.Model != "claude-haiku-4-5" || asked != "claude-haiku-4-5" || notice != "claude-opus-4-6 is not available, claude-haiku-4-5 answers instead" {
-		t.Errorf("answer %q by %s (asked for %s), notice %q", got.Message.Text(), got.Model, asked, notice)
+	if got.Message.Text() != "the spare answers" || got.Model != "claude-haiku-4-5" || asked != "claude-haiku-4-5" || notice.String() != "claude-opus-4-6 is not available, claude-haiku-4-5 answers instead" {
+		t.Errorf("answer %q by %s (asked for %s), notice %q", got.Message.Text(), got.Model, asked, notice.String())
 	}
 }
 

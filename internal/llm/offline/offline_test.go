@@ -246,14 +246,14 @@ func TestPlainAnswers(t *testing.T) {
 			if !strings.Contains(got, tt.want) || !strings.Contains(got, "offline model: set ANTHROPIC_API_KEY for a real one") {
 				t.Errorf("answer to %q lacks %q or its honesty:\n%s", tt.text, tt.want, got)
 			}
-			var streamed string
+			var streamed strings.Builder
 			for _, e := range events {
 				if e.Kind == llm.EventText {
-					streamed += e.Text
+					streamed.WriteString(e.Text)
 				}
 			}
-			if streamed != got || len(events) < 3 {
-				t.Errorf("streamed %q in %d events, answered %q", streamed, len(events), got)
+			if streamed.String() != got || len(events) < 3 {
+				t.Errorf("streamed %q in %d events, answered %q", streamed.String(), len(events), got)
 			}
 			if r.Usage.Input < 10 || r.Usage.Output < 10 || r.Stop != llm.StopEnd || r.Model != llm.OfflineModel {
 				t.Errorf("response = %+v", r)

@@ -62,26 +62,26 @@ func heads(s *syntax.Stmt) []string {
 	var words []string
 	if call, ok := s.Cmd.(*syntax.CallExpr); ok {
 		for _, w := range call.Args {
-			lit := ""
+			var lit strings.Builder
 			for _, part := range w.Parts {
 				switch p := part.(type) {
 				case *syntax.Lit:
-					lit += p.Value
+					lit.WriteString(p.Value)
 				case *syntax.SglQuoted:
-					lit += p.Value
+					lit.WriteString(p.Value)
 				case *syntax.DblQuoted:
 					for _, q := range p.Parts {
 						if l, ok := q.(*syntax.Lit); ok {
-							lit += l.Value
+							lit.WriteString(l.Value)
 						} else {
-							lit += Unknown
+							lit.WriteString(Unknown)
 						}
 					}
 				default:
-					lit += Unknown
+					lit.WriteString(Unknown)
 				}
 			}
-			words = append(words, lit)
+			words = append(words, lit.String())
 		}
 	}
 	return words
@@ -125,17 +125,17 @@ func (m *machine) branches(arms [][]*syntax.Stmt, maybeNone bool, in *stream) st
 }
 
 func (m *machine) ifClause(c *syntax.IfClause, in *stream) string {
-	out := ""
+	var out strings.Builder
 	var arms [][]*syntax.Stmt
 	none := true
 	for ; c != nil; c = c.Else {
 		if len(c.Cond) == 0 {
 			none = false
 		}
-		out += m.stmts(c.Cond, in)
+		out.WriteString(m.stmts(c.Cond, in))
 		arms = append(arms, c.Then)
 	}
-	return clip(out + m.branches(arms, none, in))
+	return clip(out.String() + m.branches(arms, none, in))
 }
 
 // while walks the body as it first runs, and once more for all later rounds,

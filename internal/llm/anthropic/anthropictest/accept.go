@@ -343,11 +343,11 @@ func (b wireBlock) decode() llm.Part {
 	case "tool_use":
 		return llm.Part{Kind: llm.PartToolUse, Call: &phantom.ToolCall{ID: phantom.CallID(b.ID), Name: b.Name, Input: b.Input}}
 	case "tool_result":
-		var text string
+		var text strings.Builder
 		for _, inner := range b.Content {
-			text += inner.Text
+			text.WriteString(inner.Text)
 		}
-		return llm.Part{Kind: llm.PartToolResult, Result: &phantom.ToolResult{Call: phantom.CallID(b.ToolUseID), Content: text, IsError: b.IsError}}
+		return llm.Part{Kind: llm.PartToolResult, Result: &phantom.ToolResult{Call: phantom.CallID(b.ToolUseID), Content: text.String(), IsError: b.IsError}}
 	}
 	return llm.Part{Kind: llm.PartText, Text: b.Text}
 }
