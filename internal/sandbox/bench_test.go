@@ -3,6 +3,7 @@ package sandbox
 import (
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // BenchmarkStart shows what a call costs over starting the program plainly.
@@ -25,6 +26,7 @@ func BenchmarkStart(b *testing.B) {
 				for b.Loop() {
 					b.StopTimer() // between two calls of an agent a model thinks
 					await(b, func() bool { return s.reserve() > 0 })
+					<-time.After(20 * time.Millisecond) // it has come to the point where it waits
 					b.StartTimer()
 					if exit, err := s.Run(b.Context(), spec); err != nil || exit.Code != 0 {
 						b.Fatal(exit, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 // process is one line of the kernel's process table.
 type process struct {
 	pid, parent int
+	group       int
 	state       byte
 	start       uint64        // clock ticks since boot: with the pid it names a process for good
 	cpu         time.Duration // its own and that of the children it has reaped
@@ -30,6 +30,7 @@ const tick = time.Second / 100
 const (
 	statState   = 0
 	statParent  = 1
+	statGroup   = 2
 	statCPU     = 11 // utime, stime, cutime, cstime
 	statStart   = 19
 	statRSS     = 21
@@ -55,6 +56,9 @@ func parseStat(b []byte) (process, error) {
 	}
 	p := process{pid: pid, state: f[statState][0]}
 	if p.parent, err = strconv.Atoi(string(f[statParent])); err != nil {
+		return process{}, errStat
+	}
+	if p.group, err = strconv.Atoi(string(f[statGroup])); err != nil {
 		return process{}, errStat
 	}
 	for _, field := range f[statCPU : statCPU+4] {
@@ -124,45 +128,8 @@ func numbers(dir string) ([]int, error) {
 	return out, nil
 }
 
-// everybody returns every process that /proc shows. One that ends meanwhile is
-// left out.
-func (t *table) everybody() ([]process, error) {
-	pids, err := numbers("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("read the process table: %w", err)
-	}
-	all := make([]process, 0, len(pids))
-	for _, pid := range pids {
-		if p, ok := t.lookUp(pid); ok {
-			all = append(all, p)
-		}
-	}
-	return all, nil
-}
-
-// beneath returns the descendants of root, nearest first, those that are dead
-// but not yet reaped among them.
-func (t *table) beneath(root int) ([]process, error) {
-	all, err := t.everybody()
-	if err != nil {
-		return nil, err
-	}
-	children := make(map[int][]process, len(all))
-	for _, p := range all {
-		children[p.parent] = append(children[p.parent], p)
-	}
-	var out []process
-	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
-		for _, p := range children[queue[0]] {
-			queue = append(queue, p.pid)
-			out = append(out, p)
-		}
-	}
-	return out, nil
-}
-
-// childrenOf asks the kernel for the children of one process. Not every kernel
-// can say.
+// childrenOf asks the kernel for the children of one process; of very many it
+// returns the first few hundred. Not every kernel can say.
 func (t *table) childrenOf(pid int) ([]int, error) {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task"
 	threads, err := numbers(dir)
@@ -175,8 +142,8 @@ func (t *table) childrenOf(pid int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(b) == len(t.buf) { // cut off: too many for this way
-			return nil, unix.EOVERFLOW
+		if len(b) == len(t.buf) {
+			b = b[:bytes.LastIndexByte(b, ' ')+1] // the last number may be cut
 		}
 		for _, f := range bytes.Fields(b) {
 			child, err := strconv.Atoi(string(f))
@@ -189,31 +156,74 @@ func (t *table) childrenOf(pid int) ([]int, error) {
 	return out, nil
 }
 
-// near is beneath for a small tree on a busy machine: it asks each member for
-// its children. Where that fails, as it does when one ends meanwhile, the whole
-// table is read.
-func (t *table) near(root int) ([]process, error) {
-	var out []process
-	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
-		children, err := t.childrenOf(queue[0])
-		if err != nil {
-			return t.beneath(root)
+// walk visits the descendants of root, nearest first, those among them that
+// are dead but not yet reaped. It goes on beneath a process only if visit says
+// so, and asks for its children only then: a process that visit has stopped has
+// no more of them. A tree that changes meanwhile is seen in part.
+func (t *table) walk(root int, visit func(process) bool) error {
+	children, err := t.childrenOf(root)
+	if err != nil {
+		return t.scan(root, visit)
+	}
+	for queue := children; len(queue) > 0; queue = queue[1:] {
+		p, ok := t.lookUp(queue[0])
+		if !ok || !visit(p) {
+			continue
 		}
-		for _, pid := range children {
-			if p, ok := t.lookUp(pid); ok {
-				out = append(out, p)
-				if !p.dead() {
-					queue = append(queue, pid)
-				}
-			}
+		if children, err := t.childrenOf(p.pid); err == nil { // else it has just ended
+			queue = append(queue, children...)
 		}
 	}
-	return out, nil
+	return nil
 }
 
-// living drops those that only wait to be reaped.
-func living(tree []process) []process {
-	return slices.DeleteFunc(tree, process.dead)
+// scan is walk for kernels that do not know a process's children: it reads the
+// whole table first.
+func (t *table) scan(root int, visit func(process) bool) error {
+	pids, err := numbers("/proc")
+	if err != nil {
+		return fmt.Errorf("read the process table: %w", err)
+	}
+	children := make(map[int][]process, len(pids))
+	for _, pid := range pids {
+		if p, ok := t.lookUp(pid); ok {
+			children[p.parent] = append(children[p.parent], p)
+		}
+	}
+	for queue := children[root]; len(queue) > 0; queue = queue[1:] {
+		if visit(queue[0]) {
+			queue = append(queue, children[queue[0].pid]...)
+		}
+	}
+	return nil
+}
+
+// end kills the living descendants of root that may is true for, and returns
+// how many it found. A process group dies at one stroke, with what is being
+// forked in it; who has left its group is stopped on the way down, so that no
+// tree grows faster than it is killed. Groups never reach beyond the tree: each
+// tree begins with a session of its own.
+func (t *table) end(root int, may func(process) bool) (int, error) {
+	var found []process
+	groups := map[int]bool{0: true, 1: true, unix.Getpgrp(): true, root: true}
+	err := t.walk(root, func(p process) bool {
+		if !may(p) {
+			return false
+		}
+		if !groups[p.group] {
+			groups[p.group] = true
+			kill(-p.group)
+		}
+		if !p.dead() {
+			_ = unix.Kill(p.pid, unix.SIGSTOP) // it may be gone
+			found = append(found, p)
+		}
+		return true
+	})
+	for _, p := range found {
+		kill(p.pid)
+	}
+	return len(found), err
 }
 
 // exactMemory is the tree's memory with shared pages counted once. It costs

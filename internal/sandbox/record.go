@@ -113,34 +113,32 @@ func (s *Sandbox) endTree(ctx context.Context, record string, pid int, start uin
 	if err != nil {
 		return err
 	}
+	count := func(p process) bool {
+		found[p.pid] = found[p.pid] || !p.dead()
+		return true
+	}
 	for {
 		alive := 0
-		end := func(p process) {
-			alive++
-			found[p.pid] = true
-			kill(p.pid)
+		end := func(root process, withRoot bool) error {
+			n, err := t.end(root.pid, count)
+			if withRoot || n == 0 {
+				count(root)
+				kill(root.pid)
+				n++
+			}
+			alive += n
+			return err
 		}
 		for _, n := range noted {
 			if p, ok := t.lookUp(n.pid); ok && p.start == n.start && !p.dead() {
-				tree, err := t.beneath(n.pid)
-				if err != nil {
+				if err := end(p, true); err != nil {
 					return err
-				}
-				for _, q := range append(living(tree), p) {
-					end(q)
 				}
 			}
 		}
 		if helper, ok := t.lookUp(pid); ok && helper.start == start && !helper.dead() {
-			tree, err := t.beneath(pid)
-			if err != nil {
+			if err := end(helper, false); err != nil {
 				return err
-			}
-			for _, p := range living(tree) {
-				end(p)
-			}
-			if alive == 0 {
-				end(helper)
 			}
 		}
 		if alive == 0 {
@@ -174,26 +172,19 @@ func (s *Sandbox) sweep(record string) {
 
 func (s *Sandbox) sweepOnce(start uint64) (lost int, err error) {
 	var t table
-	self := os.Getpid()
-	tree, err := t.beneath(self)
-	if err != nil {
-		return 0, err
-	}
-	helpers := s.helpers()
-	parents := map[int]bool{self: true}
-	for _, p := range tree { // nearest first, so a parent comes before its children
-		if helpers[p.pid] || !parents[p.parent] || p.start < start {
-			continue
+	self, helpers, dead := os.Getpid(), s.helpers(), 0
+	lost, err = t.end(self, func(p process) bool {
+		if helpers[p.pid] || p.parent == self && p.start < start {
+			return false
 		}
-		parents[p.pid] = true
-		lost++
-		kill(p.pid)
 		if p.parent == self && p.dead() {
+			dead++
 			var status unix.WaitStatus
 			_, _ = unix.Wait4(p.pid, &status, unix.WNOHANG, nil) // the next round tries again
 		}
-	}
-	return lost, nil
+		return true
+	})
+	return lost + dead, err
 }
 
 // sweepRounds bounds a fight with a fork bomb that lost its helper.

@@ -111,14 +111,18 @@ func reap(main int, mainEnd chan<- end, allEnd chan<- struct{}) {
 	}
 }
 
-// members returns the living processes of the tree.
+// members returns the living processes of the tree. It looks no further when
+// there are more than allowed.
 func (t *tree) members() ([]process, error) {
-	find := t.table.near
-	if t.pidns {
-		find = t.table.beneath
-	}
-	all, err := find(os.Getpid())
-	return living(all), err
+	var out []process
+	err := t.table.walk(os.Getpid(), func(p process) bool {
+		if p.dead() || len(out) > t.limits.Processes {
+			return false
+		}
+		out = append(out, p)
+		return true
+	})
+	return out, err
 }
 
 // end kills until nobody is left.
@@ -126,14 +130,8 @@ func (t *tree) end(allEnd <-chan struct{}) {
 	for {
 		if t.pidns {
 			_ = unix.Kill(-1, unix.SIGKILL) // all but us, at one stroke
-		} else if tree, err := t.members(); err == nil {
-			// Stopped first, a tree cannot grow faster than it is killed.
-			for _, p := range tree {
-				_ = unix.Kill(p.pid, unix.SIGSTOP) // it may be gone
-			}
-			for _, p := range tree {
-				kill(p.pid)
-			}
+		} else {
+			_, _ = t.table.end(os.Getpid(), func(process) bool { return true }) // what it missed the next round finds
 		}
 		select {
 		case <-allEnd:

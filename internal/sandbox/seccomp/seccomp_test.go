@@ -1,0 +1,85 @@
+package seccomp
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// ask runs the filter as the kernel would. The test machine reads words in
+// network order, so they are written so.
+func ask(t *testing.T, network bool, arch, nr uint32, args ...uint64) int {
+	t.Helper()
+	vm, err := bpf.NewVM(program(network))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 64)
+	binary.BigEndian.PutUint32(data[offNumber:], nr)
+	binary.BigEndian.PutUint32(data[offArch:], arch)
+	for i, a := range args {
+		binary.BigEndian.PutUint32(data[offArg0+8*i:], uint32(a))
+		binary.BigEndian.PutUint32(data[offArg0+8*i+4:], uint32(a>>32))
+	}
+	got, err := vm.Run(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestFilter(t *testing.T) {
+	const pass, eperm, enosys = unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_ERRNO | int(unix.EPERM), unix.SECCOMP_RET_ERRNO | int(unix.ENOSYS)
+	const high = 1 << 32 // the kernel drops this half of an int
+	rows := []struct {
+		name    string
+		network bool
+		arch    uint32
+		nr      uint32
+		args    []uint64
+		want    int
+	}{
+		{"an ordinary call", false, nativeArch, unix.SYS_READ, nil, pass},
+		{"another architecture", false, unix.AUDIT_ARCH_I386, unix.SYS_READ, nil, eperm},
+		{"a fork", false, nativeArch, unix.SYS_CLONE, []uint64{uint64(unix.SIGCHLD)}, pass},
+		{"a thread", false, nativeArch, unix.SYS_CLONE, []uint64{unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND}, pass},
+		{"a user namespace", false, nativeArch, unix.SYS_CLONE, []uint64{unix.CLONE_NEWUSER | uint64(unix.SIGCHLD)}, eperm},
+		{"clone3, whose flags cannot be read", false, nativeArch, unix.SYS_CLONE3, nil, enosys},
+		{"a UNIX socket without network", false, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_UNIX, unix.SOCK_STREAM, 0}, pass},
+		{"TCP without network", false, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, 0}, eperm},
+		{"TCP with network", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, 0}, pass},
+		{"UDP of the sixth version", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_DGRAM, unix.IPPROTO_UDP}, pass},
+		{"MPTCP with network", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP}, eperm},
+		{"MPTCP with a high half", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP | high}, eperm},
+		{"a raw socket", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_RAW | unix.SOCK_NONBLOCK, 1}, eperm},
+		{"an old packet socket", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_PACKET, 0}, eperm},
+		{"netlink", true, nativeArch, unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, 0}, eperm},
+		{"a pair of UNIX sockets", false, nativeArch, unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX, unix.SOCK_STREAM, 0}, pass},
+		{"a pair of others", true, nativeArch, unix.SYS_SOCKETPAIR, []uint64{unix.AF_TIPC, unix.SOCK_STREAM, 0}, eperm},
+		{"typing into a terminal", false, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI}, eperm},
+		{"typing with a high half", false, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI | high}, eperm},
+		{"asking a terminal's size", false, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCGWINSZ}, pass},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if got := ask(t, row.network, row.arch, row.nr, row.args...); got != row.want {
+				t.Errorf("got %#x, want %#x", got, row.want)
+			}
+		})
+	}
+	for _, nr := range denied {
+		if got := ask(t, true, nativeArch, nr); got != eperm {
+			t.Errorf("call %d: got %#x, want EPERM", nr, got)
+		}
+	}
+	if foreignBit != 0 {
+		if got := ask(t, true, nativeArch, foreignBit|unix.SYS_READ); got != eperm {
+			t.Errorf("a foreign number: got %#x, want EPERM", got)
+		}
+	}
+	if _, err := Filter(true); err != nil {
+		t.Errorf("assemble: %v", err)
+	}
+}
