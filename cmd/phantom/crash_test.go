@@ -115,7 +115,6 @@ func TestCrash(t *testing.T) {
 	}
 	i := newInstall(t, lab.script, "agent: {max_concurrent_turns: 4}\nspend: {per_day_usd: 100000}")
 	rng := rand.New(rand.NewPCG(*crashSeed, 0))
-	var sent sync.Map // task → its message was acknowledged
 	tasks := 0
 	for range *crashKills {
 		d := i.spawn()
@@ -130,13 +129,13 @@ func TestCrash(t *testing.T) {
 		var sending sync.WaitGroup
 		sending.Go(func() {
 			for _, name := range names {
-				i.submit(ctx, name, &sent)
+				i.submit(ctx, name)
 			}
 		})
 		// Wait for the process to be up before the clock runs, so that kills fall
 		// into its work and not only into its start; one in five falls anywhere.
 		if rng.IntN(5) > 0 {
-			i.awaitUp(t.Context())
+			d.awaitUp(t.Context())
 		}
 		time.Sleep(wait)
 		d.kill()
@@ -146,7 +145,7 @@ func TestCrash(t *testing.T) {
 	d := i.start()
 	var sending sync.WaitGroup
 	for n := range tasks {
-		sending.Go(func() { i.submit(t.Context(), fmt.Sprintf("t%d", n), &sent) }) // a repeat is no second message
+		sending.Go(func() { i.submit(t.Context(), fmt.Sprintf("t%d", n)) }) // a repeat is no second message
 	}
 	sending.Wait()
 	replies := i.awaitReplies(tasks, time.Duration(tasks)*3*time.Second+time.Minute)
@@ -159,7 +158,7 @@ func TestCrash(t *testing.T) {
 
 // submit sends a task until it is acknowledged or ctx ends, always under the
 // same identity.
-func (i *install) submit(ctx context.Context, task string, sent *sync.Map) {
+func (i *install) submit(ctx context.Context, task string) {
 	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		client, err := i.dial()
 		if err != nil {
@@ -168,20 +167,20 @@ func (i *install) submit(ctx context.Context, task string, sent *sync.Map) {
 		err = client.Send(ctx, control.Message{Conversation: task, Identity: "id-" + task, Text: "task " + task})
 		client.Close()
 		if err == nil {
-			sent.Store(task, true)
 			return
 		}
 	}
 }
 
-func (i *install) awaitUp(ctx context.Context) {
-	i.t.Helper()
-	client := i.client()
+// awaitUp waits until the instance answers.
+func (d *instance) awaitUp(ctx context.Context) {
+	d.t.Helper()
+	client := d.client()
 	defer client.Close()
 	deadline := time.Now().Add(60 * time.Second)
 	for client.Status(ctx, nil) != nil {
 		if time.Now().After(deadline) {
-			i.t.Fatal("the daemon does not come up")
+			d.t.Fatalf("the daemon does not come up:\n%s", d.logs)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net"
 	"net/http/httptest"
@@ -64,9 +63,10 @@ func freePort(t testing.TB) string {
 
 // install is a home under test, and how the program is run on it.
 type install struct {
-	t    testing.TB
-	home config.Home
-	env  []string
+	t      testing.TB
+	home   config.Home
+	env    []string
+	binary string // the program: the test binary itself, or a build of it
 }
 
 // newInstall initialises a home whose model is the given script, spoken over
@@ -74,7 +74,7 @@ type install struct {
 func newInstall(t testing.TB, script wiretest.Script, settings string) *install {
 	t.Helper()
 	dir := t.TempDir()
-	i := &install{t: t, env: []string{
+	i := &install{t: t, binary: os.Args[0], env: []string{
 		asProgram + "=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "PORT=" + freePort(t), "PHANTOM_HOME=" + filepath.Join(dir, "home"),
 	}}
 	var err error
@@ -94,6 +94,16 @@ func newInstall(t testing.TB, script wiretest.Script, settings string) *install 
 	return i
 }
 
+// port is where the instance serves HTTP.
+func (i *install) port() string {
+	for _, e := range i.env {
+		if port, ok := strings.CutPrefix(e, "PORT="); ok {
+			return port
+		}
+	}
+	return ""
+}
+
 func (i *install) write(name, text string) {
 	i.t.Helper()
 	if err := os.WriteFile(filepath.Join(i.home.Dir(), name), []byte(text), 0o600); err != nil {
@@ -102,7 +112,7 @@ func (i *install) write(name, text string) {
 }
 
 func (i *install) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
+	cmd := exec.Command(i.binary, args...)
 	cmd.Env = i.env
 	cmd.Dir = filepath.Dir(i.home.Dir())
 	return cmd
@@ -125,15 +135,7 @@ type instance struct {
 func (i *install) start() *instance {
 	i.t.Helper()
 	d := i.spawn()
-	client := d.client()
-	defer client.Close()
-	deadline := time.Now().Add(30 * time.Second)
-	for client.Status(context.Background(), nil) != nil {
-		if time.Now().After(deadline) {
-			i.t.Fatalf("the daemon does not answer:\n%s", d.logs)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	d.awaitUp(i.t.Context())
 	return d
 }
 

@@ -140,7 +140,7 @@ func readTelegram(l *loader, n strict.Node, t *Telegram) {
 		enabled(n, &t.Enabled),
 		strict.Hidden("bot_token", "TELEGRAM_BOT_TOKEN", &t.BotToken, strict.Want("a Telegram bot token, which reads <digits>:<text>", func(s string) bool {
 			id, rest, ok := strings.Cut(s, ":")
-			return ok && digits.MatchString(id) && rest != ""
+			return ok && digits.match(id) && rest != ""
 		})),
 		strict.Flag("allow_anyone", &t.AllowAnyone).Field(),
 	)

@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"phantom/internal/config/strict"
 	"phantom/internal/phantom"
@@ -18,19 +20,35 @@ import (
 
 const maxPort = 65535
 
+// shape is what a word looks like. It is compiled at its first use, because
+// the sandbox starts this program for every command; the length is counted
+// apart, because bounded repeats compile slowly.
+type shape struct {
+	longest int // characters
+	expr    func() *regexp.Regexp
+}
+
+func newShape(longest int, expr string) shape {
+	return shape{longest, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })}
+}
+
+func (s shape) match(text string) bool {
+	return utf8.RuneCountInString(text) <= s.longest && s.expr().MatchString(text)
+}
+
 // The shapes of words that end up in file names, addresses or tables.
 var (
-	nameShape  = regexp.MustCompile(`^[\pL\pN][\pL\pN _.-]{0,63}$`)
-	wordShape  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	modelShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
-	hostShape  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
-	slackUser  = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)
-	digits     = regexp.MustCompile(`^[1-9][0-9]{0,19}$`)
-	digest     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	nameShape  = newShape(64, `^[\pL\pN][\pL\pN _.-]*$`)
+	wordShape  = newShape(64, `^[a-z0-9][a-z0-9_-]*$`)
+	modelShape = newShape(128, `^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+	hostShape  = newShape(253, `^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	slackUser  = newShape(32, `^[UW][A-Z0-9][A-Z0-9]+$`)
+	digits     = newShape(20, `^[1-9][0-9]*$`)
+	digest     = newShape(71, `^sha256:[0-9a-f]{64}$`)
 )
 
-func shaped(shape *regexp.Regexp, want string) strict.Rule {
-	return strict.Want(want, shape.MatchString)
+func shaped(s shape, want string) strict.Rule {
+	return strict.Want(want, s.match)
 }
 
 func nameRule() strict.Rule {
@@ -54,7 +72,7 @@ func variableRule() strict.Rule {
 func hostRule() strict.Rule {
 	return strict.Want("an IP address or a host name, without a port", func(s string) bool {
 		_, err := netip.ParseAddr(s)
-		return err == nil || hostShape.MatchString(s)
+		return err == nil || hostShape.match(s)
 	})
 }
 

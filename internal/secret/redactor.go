@@ -144,15 +144,17 @@ type kind struct {
 	shape   string
 }
 
+// pattern compiles its shape when its literal is seen for the first time: most
+// texts hold few of them.
 type pattern struct {
 	literal string
-	shape   *regexp.Regexp
+	shape   func() *regexp.Regexp
 }
 
 func compile(kinds []kind) []pattern {
 	all := make([]pattern, len(kinds))
 	for i, k := range kinds {
-		all[i] = pattern{k.literal, regexp.MustCompile(k.shape)}
+		all[i] = pattern{k.literal, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(k.shape) })}
 	}
 	return all
 }
@@ -166,12 +168,12 @@ func (r *Redactor) String(s string) string {
 	r.mu.RUnlock()
 	for _, p := range patterns {
 		if strings.Contains(s, p.literal) {
-			s = p.shape.ReplaceAllLiteralString(s, redacted)
+			s = p.shape().ReplaceAllLiteralString(s, redacted)
 		}
 	}
 	for _, p := range keepHead {
 		if strings.Contains(s, p.literal) {
-			s = p.shape.ReplaceAllString(s, "${1}"+redacted+"${3}")
+			s = p.shape().ReplaceAllString(s, "${1}"+redacted+"${3}")
 		}
 	}
 	return s
