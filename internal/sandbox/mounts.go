@@ -224,16 +224,25 @@ func (m mountPlan) lock() error {
 // cover hides places: a directory under an empty one, a file or socket under
 // an empty file that even its owner cannot open. Readable places within are
 // held open meanwhile and put back.
-func (m mountPlan) cover() (err error) {
+func (m mountPlan) cover() error {
 	f, err := os.OpenFile(coverFile, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0)
 	if err != nil {
 		return fmt.Errorf("make the cover: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(coverFile)) }()
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make the cover: %w", err)
+	}
+	// The cover stays: the kernel does not let go of a file that is mounted
+	// elsewhere. Mounted on itself it can be neither written nor removed.
+	if err := bind(coverFile, coverFile); err != nil {
+		return err
+	}
+	if err := setReadOnly(coverFile, 0); err != nil {
+		return err
+	}
 	held := make([]int, len(m.Readable))
 	for i, path := range m.Readable {
-		held[i], err = unix.OpenTree(unix.AT_FDCWD, string(path), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
-		if err != nil {
+		if held[i], err = unix.OpenTree(unix.AT_FDCWD, string(path), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE); err != nil {
 			return fmt.Errorf("hold %s: %w", string(path), err)
 		}
 		defer unix.Close(held[i])
