@@ -63,11 +63,12 @@ func TestEscape(t *testing.T) {
 	}
 	t.Logf("%-48s %8s %8s %8s %8s %8s %8s", "user "+who, "ck", "ok", "tk", "cf", "of", "tf")
 	for _, e := range escapes() {
-		line := fmt.Sprintf("%-48s", e.name)
+		var line strings.Builder
+		fmt.Fprintf(&line, "%-48s", e.name)
 		for _, cell := range []string{"ck", "ok", "tk", "cf", "of", "tf"} {
-			line += fmt.Sprintf(" %8s", table[e.name+cell])
+			fmt.Fprintf(&line, " %8s", table[e.name+cell])
 		}
-		t.Log(line)
+		t.Log(line.String())
 	}
 }
 

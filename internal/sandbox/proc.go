@@ -145,7 +145,7 @@ func (t *table) childrenOf(pid int) ([]int, error) {
 		if len(b) == len(t.buf) {
 			b = b[:bytes.LastIndexByte(b, ' ')+1] // the last number may be cut
 		}
-		for _, f := range bytes.Fields(b) {
+		for f := range bytes.FieldsSeq(b) {
 			child, err := strconv.Atoi(string(f))
 			if err != nil {
 				return nil, errStat
