@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 HOME_DIR ?= $(HOME)/.phantom
 tool = go tool -modfile=tools/go.mod
 
-.PHONY: help run build test lint fmt bench fuzz crash stop-bench escape guard-score setup clean
+.PHONY: help run build test lint fmt bench bench-parts fuzz crash escape guard-score setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -25,17 +25,17 @@ lint: ## everything that must be empty before a commit
 fmt: ## format the tree
 	$(tool) gofumpt -w cmd internal
 
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## start, memory, size, overhead of a turn, stop: one table
+	scripts/bench
+
+bench-parts: ## the benchmarks of every package
+	go test -run '^$$' -bench . -benchmem ./internal/...
 
 fuzz: ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
-crash: ## kill -9 at many points; nothing may be lost or repeated
-	scripts/only 'Crash|Kill' ./cmd/... ./internal/app/... ./internal/agent/... ./internal/router/...
-
-stop-bench: ## how fast a stop word ends a turn
-	scripts/only 'Stop' ./cmd/... ./internal/router/... ./internal/agent/...
+crash: setup ## kill -9 the daemon 300 times; nothing may be lost or done twice
+	go test ./cmd/phantom -run '^TestCrash$$' -v -timeout 60m -crash.kills=300
 
 escape: setup ## the table of escapes from the sandbox
 	scripts/only 'Escape' ./internal/sandbox/...
