@@ -28,6 +28,11 @@ func product(b *testing.B, script wiretest.Script) *install {
 	}
 	i := newInstall(b, script, "spend: {per_day_usd: 100000}\n")
 	i.binary = binary
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} { // so that settings can be compared
+		if value, ok := os.LookupEnv(name); ok {
+			i.env = append(i.env, name+"="+value)
+		}
+	}
 	return i
 }
 
