@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"phantom/internal/audit"
 	"phantom/internal/job"
@@ -41,15 +40,25 @@ func (r *Router) Receive(ctx context.Context, channel string, in phantom.Inbound
 		err := r.Audit.Refuse(ctx, audit.Entry{Surface: channel, Principal: in.Sender, Method: string(in.Kind), Target: string(in.Conversation), Input: in.Text}, "not the owner")
 		return "", errors.Join(ErrRefused, err)
 	}
-	id, fresh, err := r.store(ctx, channel, in)
+	var halted halt
+	id, fresh, err := r.store(ctx, channel, in, func(tx *store.Tx) error {
+		if !isStop(in.Text) {
+			return r.Jobs.Add(ctx, tx, job.Wake{Name: wakeConversation, Key: string(in.Conversation)})
+		}
+		// In one transaction with the message: a kill in between would leave a
+		// stop that counts as heard and never was obeyed.
+		var err error
+		halted, err = r.halt(ctx, tx, in.Conversation)
+		return err
+	})
 	if err != nil || !fresh {
 		return id, err
 	}
 	if isStop(in.Text) {
-		_, err := r.Stop(ctx, in.Conversation)
-		return id, err
+		r.takeEffect(halted, in.Conversation)
+		return id, nil
 	}
-	r.wake(in.Conversation, "")
+	r.wake(in.Conversation)
 	return id, nil
 }
 
@@ -67,31 +76,26 @@ func checkInbound(channel string, in phantom.Inbound) error {
 	return nil
 }
 
-// store commits one message, or finds its first copy.
-func (r *Router) store(ctx context.Context, channel string, in phantom.Inbound) (id phantom.MessageID, fresh bool, err error) {
+// store commits one message with what it brings about, or finds its first copy.
+func (r *Router) store(ctx context.Context, channel string, in phantom.Inbound, bring func(*store.Tx) error) (id phantom.MessageID, fresh bool, err error) {
 	state := "queued"
 	if isStop(in.Text) {
 		state = "done"
 	}
-	id = phantom.MessageID(phantom.NewID())
 	err = r.DB.WithTx(ctx, func(tx *store.Tx) error {
-		var first phantom.MessageID
-		err := tx.QueryRow(ctx, `SELECT id FROM inbox WHERE channel = ? AND identity = ?`, channel, in.Identity).Scan(&first)
-		if err == nil {
-			id = first
-			return nil
-		}
+		err := tx.QueryRow(ctx, `SELECT id FROM inbox WHERE channel = ? AND identity = ?`, channel, in.Identity).Scan(&id)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		fresh = true
+		id = phantom.MessageID(phantom.NewID()) // inside the transaction, so that ids are in the order of the commits
 		_, err = tx.Exec(ctx, `INSERT INTO inbox (id, channel, conversation, identity, sender, provenance, body, state, received_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, channel, in.Conversation, in.Identity, in.Sender, phantom.Owner.String(), in.Text, state, phantom.Micros(time.Now()))
-		if err != nil || state == "done" {
+			id, channel, in.Conversation, in.Identity, in.Sender, phantom.Owner.String(), in.Text, state, nowMicros())
+		if err != nil {
 			return err
 		}
-		return r.Jobs.Add(ctx, tx, job.Wake{Name: wakeConversation, Key: string(in.Conversation)})
+		return bring(tx)
 	})
 	if err != nil {
 		return "", false, fmt.Errorf("keep message: %w", err)
@@ -113,48 +117,81 @@ func isStop(text string) bool {
 // how many turns and jobs it stopped. A turn's stop is on the disk before it
 // takes effect.
 func (r *Router) Stop(ctx context.Context, conversation phantom.ConversationID) (int, error) {
-	jobs := r.Background.StopJobs(conversation)
-	var stopped []phantom.TurnID
+	var halted halt
 	err := r.DB.WithTx(ctx, func(tx *store.Tx) error {
 		var err error
-		if stopped, err = r.Agent.RequestStop(ctx, tx, conversation); err != nil {
-			return err
-		}
-		dropped, err := r.dropQueued(ctx, tx, conversation)
-		if err != nil || conversation == "" {
-			return err
-		}
-		switch {
-		case dropped > 0:
-			return r.post(ctx, tx, conversation, "", fmt.Sprintf("Not started, because you said stop: %d waiting message(s).", dropped))
-		case len(stopped) == 0 && jobs > 0:
-			return r.post(ctx, tx, conversation, "", fmt.Sprintf("Stopped %d background job(s).", jobs))
-		case len(stopped) == 0:
-			return r.post(ctx, tx, conversation, "", "Nothing was running.")
-		}
-		return nil
+		halted, err = r.halt(ctx, tx, conversation)
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("stop: %w", err)
 	}
-	r.cancelTurns(stopped) // a turn that begins its run only now reads the request itself
-	r.wakeOutbox(conversation.Channel())
-	return len(stopped) + jobs, nil
+	r.takeEffect(halted, conversation)
+	return len(halted.turns) + halted.jobs, nil
 }
 
-// dropQueued answers the messages of a conversation that no turn has taken.
-func (r *Router) dropQueued(ctx context.Context, tx *store.Tx, conversation phantom.ConversationID) (int64, error) {
-	res, err := tx.Exec(ctx, `UPDATE inbox SET state = 'done' WHERE state = 'queued' AND (conversation = ? OR ? = '')`, conversation, conversation)
+// halt is what a stop ended.
+type halt struct {
+	turns []phantom.TurnID
+	jobs  int
+}
+
+// halt writes a stop into the caller's transaction and answers it, unless a
+// turn that ends will.
+func (r *Router) halt(ctx context.Context, tx *store.Tx, conversation phantom.ConversationID) (halt, error) {
+	turns, err := r.Agent.RequestStop(ctx, tx, conversation)
 	if err != nil {
-		return 0, err
+		return halt{}, err
 	}
-	return res.RowsAffected()
+	dropped, err := r.dropQueued(ctx, tx, conversation)
+	if err != nil {
+		return halt{}, err
+	}
+	for of, n := range dropped {
+		if err := r.post(ctx, tx, of, "", fmt.Sprintf("Not started, because you said stop: %d waiting message(s).", n)); err != nil {
+			return halt{}, err
+		}
+	}
+	h := halt{turns, r.Background.StopJobs(conversation)}
+	switch {
+	case conversation == "" || len(turns) > 0 || len(dropped) > 0:
+		return h, nil
+	case h.jobs > 0:
+		return h, r.post(ctx, tx, conversation, "", fmt.Sprintf("Stopped %d background job(s).", h.jobs))
+	}
+	return h, r.post(ctx, tx, conversation, "", "Nothing was running.")
 }
 
-// claim takes every queued message of a conversation for a turn.
+// takeEffect carries out a stop that is on the disk.
+func (r *Router) takeEffect(h halt, conversation phantom.ConversationID) {
+	r.cancelTurns(h.turns) // a turn that begins its run only now reads the request itself
+	r.wakeOutbox(conversation.Channel())
+}
+
+// dropQueued answers the messages that no turn has taken, and counts them.
+func (r *Router) dropQueued(ctx context.Context, tx *store.Tx, conversation phantom.ConversationID) (map[phantom.ConversationID]int, error) {
+	rows, err := tx.Query(ctx, `UPDATE inbox SET state = 'done' WHERE state = 'queued' AND state <> 'done' AND (conversation = ? OR ? = '') RETURNING conversation`, conversation, conversation)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	dropped := map[phantom.ConversationID]int{}
+	for rows.Next() {
+		var of phantom.ConversationID
+		if err := rows.Scan(&of); err != nil {
+			return nil, err
+		}
+		dropped[of]++
+	}
+	return dropped, rows.Err()
+}
+
+// claim takes every queued message of a conversation for a turn, in the order
+// of their ids, which no clock that is set back can change. The second word on
+// the state is the condition of the index on open messages.
 func (r *Router) claim(ctx context.Context, tx *store.Tx, conversation phantom.ConversationID) ([]phantom.Message, error) {
 	rows, err := tx.Query(ctx, `SELECT id, channel, sender, provenance, body, received_at FROM inbox
-		WHERE conversation = ? AND state = 'queued' ORDER BY received_at, id`, conversation)
+		WHERE conversation = ? AND state = 'queued' AND state <> 'done' ORDER BY id`, conversation)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +232,7 @@ func (r *Router) followUps(conversation phantom.ConversationID) func(context.Con
 }
 
 func (r *Router) queuedConversations(ctx context.Context) ([]phantom.ConversationID, error) {
-	rows, err := r.DB.Query(ctx, `SELECT DISTINCT conversation FROM inbox WHERE state = 'queued' ORDER BY conversation`)
+	rows, err := r.DB.Query(ctx, `SELECT DISTINCT conversation FROM inbox WHERE state = 'queued' AND state <> 'done' ORDER BY conversation`)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +252,7 @@ func (r *Router) queuedConversations(ctx context.Context) ([]phantom.Conversatio
 // replies given up.
 func (r *Router) Depths(ctx context.Context) (inbox, outbox, dead int, err error) {
 	err = r.DB.QueryRow(ctx, `SELECT
-		(SELECT count(*) FROM inbox WHERE state = 'queued'),
+		(SELECT count(*) FROM inbox WHERE state = 'queued' AND state <> 'done'),
 		(SELECT count(*) FROM outbox WHERE state = 'queued'),
 		(SELECT count(*) FROM outbox WHERE state = 'dead')`).Scan(&inbox, &outbox, &dead)
 	return inbox, outbox, dead, err

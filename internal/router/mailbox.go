@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"phantom/internal/agent"
 	"phantom/internal/job"
@@ -18,49 +19,98 @@ import (
 // do; its goroutine is the only one that runs the conversation's turns.
 type mailbox struct {
 	conversation phantom.ConversationID
-	resume       phantom.TurnID // an interrupted turn that goes first
+	again        chan struct{} // full: woken while it worked or waited
 
 	// Guarded by Router.mu.
-	again  bool // woken while it worked
 	turn   phantom.TurnID
 	cancel context.CancelCauseFunc
 }
 
-// wake gets a conversation's mailbox to look for work, with an interrupted
-// turn first if one is named.
-func (r *Router) wake(conversation phantom.ConversationID, resume phantom.TurnID) {
+// poke makes the mailbox look for work once more.
+func (m *mailbox) poke() {
+	select {
+	case m.again <- struct{}{}:
+	default: // it will anyway
+	}
+}
+
+// poked reports whether it was poked, and forgets it.
+func (m *mailbox) poked() bool {
+	select {
+	case <-m.again:
+		return true
+	default:
+		return false
+	}
+}
+
+const (
+	// firstPause is the wait before a conversation that an error stopped tries
+	// again; it doubles with every failure after that.
+	firstPause = time.Second
+	// lastPause bounds that wait.
+	lastPause = 5 * time.Minute
+)
+
+// pause waits until the mailbox should try again after so many failures.
+func (m *mailbox) pause(ctx context.Context, failures int) {
+	timer := time.NewTimer(min(firstPause<<min(failures-1, 16), lastPause))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.again:
+	case <-ctx.Done():
+	}
+}
+
+// wake gets a conversation's mailbox to look for work.
+func (r *Router) wake(conversation phantom.ConversationID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.running {
 		return // what is in the tables is found at the next start
 	}
 	if m := r.mailboxes[conversation]; m != nil {
-		m.again = true
+		m.poke()
 		return
 	}
-	m := &mailbox{conversation: conversation, resume: resume}
+	m := &mailbox{conversation: conversation, again: make(chan struct{}, 1)}
 	r.mailboxes[conversation] = m
 	ctx := r.ctx
 	r.work.Go(func() { r.drain(ctx, m) })
 }
 
-// drain runs turns until the conversation has no message left.
+// drain runs turns until the conversation has no message left. An error is
+// tried again: what it concerns is on the disk, and nobody else would wake it.
 func (r *Router) drain(ctx context.Context, m *mailbox) {
-	for {
+	for failures := 0; ; {
 		more, err := r.next(ctx, m)
-		if err != nil && ctx.Err() == nil {
-			r.warn(ctx, "conversation stands still until its next message or a restart", err, slog.String("conversation", string(m.conversation)))
+		if err == nil {
+			failures = 0
+		} else if ctx.Err() == nil {
+			failures++
+			r.warn(ctx, "conversation stands still and is tried again", err, slog.String("conversation", string(m.conversation)), slog.Int("failures", failures))
 			r.watchers.fail(m.conversation, err)
 		}
 		r.mu.Lock()
-		if err != nil || !r.running || (!more && !m.again) {
+		again := m.poked()
+		if !r.running || ctx.Err() != nil || (err == nil && !more && !again) {
 			delete(r.mailboxes, m.conversation)
 			r.mu.Unlock()
 			return
 		}
-		m.again = false
 		r.mu.Unlock()
+		if err != nil && !again {
+			m.pause(ctx, failures)
+		}
 	}
+}
+
+// resting reports whether no turn may begin any more.
+func (r *Router) resting() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.running
 }
 
 // next runs one turn, or reports that there is none to run.
@@ -70,18 +120,18 @@ func (r *Router) next(ctx context.Context, m *mailbox) (more bool, err error) {
 		return false, err
 	}
 	defer slot.give()
-	turn := m.resume
-	m.resume = ""
-	if turn == "" {
-		if turn, err = r.begin(ctx, m.conversation); err != nil || turn == "" {
-			return false, err
-		}
+	if r.resting() { // the wait for a place may have lasted until the shutdown
+		return false, nil
+	}
+	turn, err := r.begin(ctx, m.conversation)
+	if err != nil || turn == "" {
+		return false, err
 	}
 	return true, r.run(ctx, m, turn, slot)
 }
 
 // begin writes a turn for what is queued; "" if nothing is, or the id of an
-// open turn that an error left behind.
+// open turn that an error or an earlier process left behind.
 func (r *Router) begin(ctx context.Context, conversation phantom.ConversationID) (phantom.TurnID, error) {
 	open, err := r.Agent.Open(ctx)
 	if err != nil {
@@ -149,7 +199,7 @@ func (r *Router) run(ctx context.Context, m *mailbox, turn phantom.TurnID, s *sl
 // commit is the turn's hook: its messages are answered and the reply is on its
 // way, in the transaction that ends the turn.
 func (r *Router) commit(ctx context.Context, tx *store.Tx, reply phantom.Reply) error {
-	if _, err := tx.Exec(ctx, `UPDATE inbox SET state = 'done' WHERE turn = ?`, reply.Turn); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE inbox SET state = 'done' WHERE turn = ? AND state <> 'done'`, reply.Turn); err != nil {
 		return fmt.Errorf("close messages of turn %s: %w", reply.Turn, err)
 	}
 	return r.post(ctx, tx, reply.Conversation, reply.Turn, reply.Text)
@@ -174,6 +224,7 @@ func (r *Router) cancelTurns(turns []phantom.TurnID) {
 		if m.turn != "" && slices.Contains(turns, m.turn) {
 			m.cancel(agent.ErrStopped)
 		}
+		m.poke() // one that waits after an error can end its turn now
 	}
 }
 
@@ -216,8 +267,11 @@ func (s *slot) take(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held { // another call of the turn took a place at the same time
+		<-s.slots
+	}
 	s.held = true
-	s.mu.Unlock()
 	return nil
 }
 

@@ -83,12 +83,15 @@ func (r *Router) deliverDue(ctx context.Context, c Channel) (time.Duration, erro
 		if err != nil {
 			return idleScan, err
 		}
-		if wait := time.Until(due); wait > 0 {
+		if wait := untilDue(due, attempts); wait > 0 {
 			return min(wait, idleScan), nil
 		}
 		try, cancel := context.WithTimeout(ctx, deliverTimeout)
 		sendErr := c.Deliver(try, d)
 		cancel()
+		if sendErr != nil && ctx.Err() != nil {
+			return idleScan, ctx.Err() // broken off by the shutdown, which is no failure of the channel
+		}
 		if err := r.settle(ctx, d, attempts+1, sendErr); err != nil {
 			return idleScan, err
 		}
@@ -98,12 +101,25 @@ func (r *Router) deliverDue(ctx context.Context, c Channel) (time.Duration, erro
 	}
 }
 
-// oldest returns the reply that goes next. Order within a channel is kept: a
-// reply that has to wait holds back the later ones.
+// untilDue is how long a reply has to wait. A wait that no backoff explains
+// comes from a clock that was set back, and is over.
+func untilDue(due time.Time, attempts int) time.Duration {
+	wait := time.Until(due)
+	if attempts == 0 || wait > backoff(attempts) {
+		return 0
+	}
+	return wait
+}
+
+// oldest returns the reply that goes next. Order within a conversation is
+// kept: a reply that has to wait holds back the later ones there, and no other
+// conversation.
 func (r *Router) oldest(ctx context.Context, channel string) (d phantom.Delivery, attempts int, due time.Time, err error) {
 	var next, created int64
-	err = r.DB.QueryRow(ctx, `SELECT id, conversation, coalesce(turn, ''), body, attempts, next_at, created_at FROM outbox
-		WHERE channel = ? AND state = 'queued' ORDER BY created_at, id LIMIT 1`, channel).
+	err = r.DB.QueryRow(ctx, `SELECT id, conversation, coalesce(turn, ''), body, attempts, next_at, created_at FROM outbox AS o
+		WHERE channel = ? AND state = 'queued' AND NOT EXISTS (
+			SELECT 1 FROM outbox AS e WHERE e.state = 'queued' AND e.conversation = o.conversation AND e.id < o.id)
+		ORDER BY next_at, id LIMIT 1`, channel).
 		Scan(&d.ID, &d.Conversation, &d.Turn, &d.Text, &attempts, &next, &created)
 	d.Created = phantom.FromMicros(created)
 	return d, attempts, phantom.FromMicros(next), err

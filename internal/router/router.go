@@ -156,6 +156,9 @@ func (r *Router) Run(ctx context.Context) error {
 func (r *Router) rest(interrupt context.CancelCauseFunc) {
 	r.mu.Lock()
 	r.running = false // from here on no mailbox and no turn begins
+	for _, m := range r.mailboxes {
+		m.poke() // one that waits to try again need not wait any longer
+	}
 	r.mu.Unlock()
 	timer := time.AfterFunc(r.Drain, func() { interrupt(agent.ErrInterrupted) })
 	defer timer.Stop()
@@ -170,14 +173,14 @@ func (r *Router) resume(ctx context.Context) error {
 	}
 	for _, ref := range open {
 		r.Log.LogAttrs(ctx, slog.LevelInfo, "turn goes on after a restart", slog.String("turn", string(ref.Turn)))
-		r.wake(ref.Conversation, ref.Turn)
+		r.wake(ref.Conversation)
 	}
 	waiting, err := r.queuedConversations(ctx)
 	if err != nil {
 		return err
 	}
 	for _, conversation := range waiting {
-		r.wake(conversation, "")
+		r.wake(conversation)
 	}
 	return nil
 }
@@ -186,7 +189,7 @@ func (r *Router) resume(ctx context.Context) error {
 func (r *Router) Wake(_ context.Context, w job.Wake) error {
 	switch w.Name {
 	case wakeConversation:
-		r.wake(phantom.ConversationID(w.Key), "")
+		r.wake(phantom.ConversationID(w.Key))
 	case wakeOutbox:
 		r.wakeOutbox(w.Key)
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"phantom/internal/agent"
 	"phantom/internal/phantom"
@@ -100,8 +101,12 @@ func (r *Router) Reply(ctx context.Context, id phantom.MessageID) (phantom.Reply
 	return phantom.Reply{}, false, nil
 }
 
-// errGone says that a conversation stands still while somebody waits for it.
-var errGone = errors.New("the message is kept and will be answered after the next start")
+// errKept says that a conversation stands still while somebody waits for it.
+var errKept = errors.New("the message is kept and is tried again")
+
+// recheck is how often Await looks for the answer without an event: a stop can
+// answer a message that no turn has taken, and a slow watcher misses events.
+const recheck = time.Second
 
 // Await waits for the answer to a message and hands every event of its
 // conversation to show in the meantime.
@@ -112,6 +117,8 @@ func (r *Router) Await(ctx context.Context, conversation phantom.ConversationID,
 	if err != nil {
 		return phantom.Reply{}, err
 	}
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
 	for {
 		if reply, ok, err := r.Reply(ctx, id); err != nil || ok {
 			return reply, err
@@ -120,10 +127,12 @@ func (r *Router) Await(ctx context.Context, conversation phantom.ConversationID,
 			select {
 			case e := <-events:
 				if e.Err != nil {
-					return phantom.Reply{}, fmt.Errorf("%w: %w", e.Err, errGone)
+					return phantom.Reply{}, fmt.Errorf("%w: %w", e.Err, errKept)
 				}
 				show(e)
 				ended = e.Reply != nil
+			case <-tick.C:
+				ended = true
 			case <-ctx.Done():
 				return phantom.Reply{}, ctx.Err()
 			}
