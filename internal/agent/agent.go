@@ -181,14 +181,17 @@ func (a *Agent) Run(ctx context.Context, id phantom.TurnID, hooks Hooks) (phanto
 	return phantom.Reply{}, err
 }
 
-// load rebuilds the turn from its journal.
+// load rebuilds the turn from its journal. It does so even for a turn that was
+// just stopped or is past its time limit: what such a turn has heard and done
+// belongs into the transcript.
 func (t *turn) load(ctx context.Context) (any, error) {
-	base, err := t.Sessions.History(ctx, t.session)
+	whole := context.WithoutCancel(ctx)
+	base, err := t.Sessions.History(whole, t.session)
 	if err != nil {
 		return nil, err
 	}
 	var next any
-	t.state, next, err = t.replay(ctx, t.id, state{base: base, maxSteps: t.Limits.Steps})
+	t.state, next, err = t.replay(whole, t.id, state{base: base, maxSteps: t.Limits.Steps})
 	if err != nil {
 		return nil, err
 	}

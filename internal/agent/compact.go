@@ -89,7 +89,13 @@ func (t *turn) compactTo(ctx context.Context, drop int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.note(ctx, compacted{Summary: response.Message.Text(), Drop: drop})
+	summary := strings.TrimSpace(response.Message.Text())
+	if summary == "" { // a refusal, or nothing but thinking: the bare ends are better than no memory
+		summary = "No summary could be made. The first and the last words were:
+
+" + clip(b.String())
+	}
+	return t.note(ctx, compacted{Summary: summary, Drop: drop})
 }
 
 // quote writes one part of the transcript as plain text.

@@ -95,16 +95,18 @@ func (t *turn) callAll(ctx context.Context, calls []phantom.ToolCall) ([]phantom
 	got := make([]*phantom.ToolResult, len(calls))
 	errs := make([]error, len(calls))
 	var wg sync.WaitGroup
-	for i, call := range calls {
-		wg.Go(func() {
-			r, err := t.call(ctx, call)
-			if err != nil {
-				errs[i] = fmt.Errorf("call %s: %w", call.Name, err)
-				return
-			}
-			got[i] = &r
-		})
+	run := func(i int) {
+		r, err := t.call(ctx, calls[i])
+		if err != nil {
+			errs[i] = fmt.Errorf("call %s: %w", calls[i].Name, err)
+			return
+		}
+		got[i] = &r
 	}
+	for i := 1; i < len(calls); i++ {
+		wg.Go(func() { run(i) })
+	}
+	run(0) // here, because a panic of a goroutine would end the process
 	wg.Wait()
 	var results []phantom.ToolResult
 	for _, r := range got {
@@ -160,7 +162,7 @@ func (t *turn) park(ctx context.Context, state phantom.TurnState) error {
 func (t *turn) fail(ctx context.Context, err error) (any, error) {
 	h := halted{State: phantom.TurnStopped}
 	ceiling, isCeiling := errors.AsType[ceilingError](err)
-	refused, isRefused := errors.AsType[*llm.APIError](err)
+	unusable, isUnusable := modelError(err)
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, ErrStopped):
 		h.Text = stoppedText
@@ -170,8 +172,8 @@ func (t *turn) fail(ctx context.Context, err error) (any, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInterrupted, err)
 	case isCeiling:
 		h.Text = "I stopped: " + ceiling.Error()
-	case isRefused:
-		h = halted{State: phantom.TurnFailed, Text: refused.Error()}
+	case isUnusable:
+		h = halted{State: phantom.TurnFailed, Text: unusable.Error()}
 	case errors.Is(err, llm.ErrCut):
 		h = halted{State: phantom.TurnFailed, Text: "The model's answer was cut off again and again; I gave up on this turn. Tell me to go on to try once more."}
 	default:
@@ -180,6 +182,18 @@ func (t *turn) fail(ctx context.Context, err error) (any, error) {
 	next := any(nil)
 	t.state, next = step(t.state, h)
 	return next, nil
+}
+
+// modelError finds what the owner must know of a model that cannot be used.
+func modelError(err error) (error, bool) { //nolint:revive // the error is the answer
+	if e, ok := errors.AsType[*llm.APIError](err); ok {
+		return e, true
+	}
+	if e, ok := errors.AsType[*llm.UnreachableError](err); ok {
+		return e, true
+	}
+	e, ok := errors.AsType[*llm.PriceError](err)
+	return e, ok
 }
 
 // ceilingError is what package spend says when a ceiling is reached.
