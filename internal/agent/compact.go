@@ -91,9 +91,7 @@ func (t *turn) compactTo(ctx context.Context, drop int) (any, error) {
 	}
 	summary := strings.TrimSpace(response.Message.Text())
 	if summary == "" { // a refusal, or nothing but thinking: the bare ends are better than no memory
-		summary = "No summary could be made. The first and the last words were:
-
-" + clip(b.String())
+		summary = "No summary could be made. The first and the last words were:\n\n" + clip(b.String())
 	}
 	return t.note(ctx, compacted{Summary: summary, Drop: drop})
 }
