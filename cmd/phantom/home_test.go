@@ -35,6 +35,9 @@ func TestReadOnlyHome(t *testing.T) {
 	if out, _, code := i.ask("--offline", "hello"); code != 0 {
 		t.Fatal(out)
 	}
+	if os.Getuid() == 0 {
+		i.binary = copyProgram(t, filepath.Dir(i.home.Dir())) // the test binary's own directory is root's
+	}
 	cmd := i.command("ask", "--offline", "hello")
 	if os.Getuid() == 0 {
 		chownAll(t, filepath.Dir(i.home.Dir()), 65534)
@@ -59,6 +62,19 @@ func TestReadOnlyHome(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), i.home.Data()) || strings.Contains(string(out), "goroutine") {
 		t.Errorf("on a read-only home: %v\n%s", err, out)
 	}
+}
+
+func copyProgram(t *testing.T, dir string) string {
+	t.Helper()
+	raw, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "phantom.test")
+	if err := os.WriteFile(name, raw, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func chownAll(t *testing.T, dir string, id int) {
