@@ -107,7 +107,7 @@ func (s *Store) Ask(ctx context.Context, a Action, asked func(Question)) (Answer
 		return Answer{}, err
 	}
 	if !same {
-		return Answer{Reason: "the action is not the one that was put to the owner"}, s.close(ctx, q.ID, "denied", "changed")
+		return Answer{Reason: "the action is not the one that was put to the owner"}, s.close(ctx, q.ID, byChange)
 	}
 	decided := s.listen(q.ID)
 	defer s.forget(q.ID)
@@ -122,7 +122,7 @@ func (s *Store) Ask(ctx context.Context, a Action, asked func(Question)) (Answer
 		select {
 		case <-decided:
 		case <-timer.C:
-			return Answer{Reason: "the owner did not answer in time"}, s.close(ctx, q.ID, "denied", "deadline")
+			return Answer{Reason: "the owner did not answer in time"}, s.close(ctx, q.ID, byDeadline)
 		case <-ctx.Done():
 			return Answer{}, context.Cause(ctx)
 		}
@@ -166,22 +166,28 @@ func (s *Store) open(ctx context.Context, a Action) (q Question, same bool, err 
 // take uses an approved question up, or says how it stands.
 func (s *Store) take(ctx context.Context, id phantom.ApprovalID) (answer Answer, open bool, err error) {
 	err = s.db.WithTx(ctx, func(tx *store.Tx) error {
-		var state string
+		var state, by string
 		var expires int64
-		if err := tx.QueryRow(ctx, `SELECT state, expires_at FROM approvals WHERE id = ?`, id).Scan(&state, &expires); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT state, coalesce(decided_by, ''), expires_at FROM approvals WHERE id = ?`, id).Scan(&state, &by, &expires); err != nil {
 			return err
 		}
-		switch state {
-		case "pending":
+		answer, open = Answer{}, false // the transaction may be tried again
+		next := ""
+		switch {
+		case state == "pending":
 			open = true
-			return nil
-		case "approved":
-			answer.Approved = true
-			_, err := tx.Exec(ctx, `UPDATE approvals SET state = 'used' WHERE id = ? AND state = 'approved'`, id)
-			return err
+		case state == "approved" && time.Now().Before(phantom.FromMicros(expires)):
+			answer.Approved, next = true, "used"
+		case state == "approved": // a yes is no older than its question may be, restarts included
+			answer.Reason, next = "the owner approved it, but its time ran out before it could begin: ask again", "denied"
+		default:
+			answer.Reason = refusal(state, by)
 		}
-		answer.Reason = "the owner denied it"
-		return nil
+		if next == "" {
+			return nil
+		}
+		_, err := tx.Exec(ctx, `UPDATE approvals SET state = ? WHERE id = ? AND state = 'approved'`, next, id)
+		return err
 	})
 	if err != nil {
 		return Answer{}, false, fmt.Errorf("read approval: %w", err)
@@ -189,11 +195,33 @@ func (s *Store) take(ctx context.Context, id phantom.ApprovalID) (answer Answer,
 	return answer, open, nil
 }
 
-// close ends a question that is still pending.
-func (s *Store) close(ctx context.Context, id phantom.ApprovalID, state, by string) error {
+// Who closes a question when the owner does not.
+const (
+	byDeadline  = "deadline"
+	byChange    = "changed"
+	byEndOfTurn = "end of turn"
+)
+
+// refusal says why a question that is closed lets nothing happen.
+func refusal(state, by string) string {
+	switch {
+	case state == "used":
+		return "its approval was used already, and holds once: look whether the action took effect before you ask again"
+	case by == byDeadline:
+		return "the owner did not answer in time"
+	case by == byChange:
+		return "the action is not the one that was put to the owner"
+	case by == byEndOfTurn:
+		return "its turn had ended"
+	}
+	return "the owner denied it"
+}
+
+// close denies a question whose yes was not used.
+func (s *Store) close(ctx context.Context, id phantom.ApprovalID, by string) error {
 	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE approvals SET state = ?, decided_at = ?, decided_by = ? WHERE id = ? AND state IN ('pending', 'approved')`,
-			state, phantom.Micros(time.Now()), by, id)
+		_, err := tx.Exec(ctx, `UPDATE approvals SET state = 'denied', decided_at = ?, decided_by = ? WHERE id = ? AND state IN ('pending', 'approved')`,
+			phantom.Micros(time.Now()), by, id)
 		return err
 	})
 	if err != nil {
@@ -268,8 +296,8 @@ func (s *Store) Waits(ctx context.Context, call phantom.CallID) (bool, error) {
 // DenyTurn denies what a turn that ends still waits for.
 func (s *Store) DenyTurn(ctx context.Context, turn phantom.TurnID) error {
 	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE approvals SET state = 'denied', decided_at = ?, decided_by = 'end of turn'
-			WHERE turn = ? AND state IN ('pending', 'approved')`, phantom.Micros(time.Now()), turn)
+		_, err := tx.Exec(ctx, `UPDATE approvals SET state = 'denied', decided_at = ?, decided_by = ?
+			WHERE turn = ? AND state IN ('pending', 'approved')`, phantom.Micros(time.Now()), byEndOfTurn, turn)
 		return err
 	})
 	if err != nil {

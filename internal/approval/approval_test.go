@@ -160,3 +160,42 @@ func TestDeadlineAndEndOfTurn(t *testing.T) {
 		t.Errorf("pending = %v, %v, want none", pending, err)
 	}
 }
+
+// A yes that was given in time must not be kept for hours: the process may have
+// died between the answer and the action.
+func TestStaleYes(t *testing.T) {
+	s, db := open(t)
+	ctx := owner(t.Context())
+	first, cancel := context.WithCancel(ctx)
+	asked, _, errs := ask(first, s, action)
+	q := <-asked
+	cancel()
+	<-errs
+	if _, err := s.Decide(ctx, q.Number, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.WithTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE approvals SET expires_at = 1 WHERE id = ?`, q.ID)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Ask(ctx, action, func(Question) {}); err != nil || got.Approved {
+		t.Errorf("approved before the restart, resumed after the deadline: %+v, %v, want refused", got, err)
+	}
+	if waits, err := s.Waits(ctx, action.Call); err != nil || waits {
+		t.Errorf("Waits = %v, %v, want false: the yes is spent", waits, err)
+	}
+}
+
+// The model is told what happened: a spent yes is no denial by the owner.
+func TestRefusalSaysWhy(t *testing.T) {
+	seen := map[string]bool{}
+	for _, by := range [][2]string{{"used", "terminal:owner"}, {"denied", byDeadline}, {"denied", byChange}, {"denied", byEndOfTurn}, {"denied", "terminal:owner"}} {
+		text := refusal(by[0], by[1])
+		if text == "" || seen[text] {
+			t.Errorf("refusal(%q, %q) = %q, want words of its own", by[0], by[1], text)
+		}
+		seen[text] = true
+	}
+}
