@@ -23,21 +23,14 @@ func harden() error {
 	return nil
 }
 
-const (
-	// gcPercent: with a heap of a few megabytes the default of 100 collects all
-	// the time; see docs/ARCHITECTURE.md for the measurement.
-	gcPercent = 400
-	// memoryLimit is where the collector begins to work harder, in bytes.
-	memoryLimit = 512 << 20
-)
+// memoryLimit is where the collector begins to work harder, in bytes: far above
+// what a Phantom needs, far below what a small machine has.
+const memoryLimit = 512 << 20
 
-// tuneMemory sets the garbage collector, unless the environment does.
+// tuneMemory bounds the heap, unless the environment does. The collector's
+// pace stays Go's own: docs/ARCHITECTURE.md has the measurement.
 func tuneMemory() {
-	gc, limit := config.RuntimeTuned()
-	if !gc {
-		debug.SetGCPercent(gcPercent)
-	}
-	if !limit {
+	if !config.MemoryLimited() {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 }

@@ -5,12 +5,11 @@ import (
 	"path/filepath"
 )
 
-// RuntimeTuned reports which of the Go runtime's own settings the environment
-// already makes, so that main leaves them alone.
-func RuntimeTuned() (gcPercent, memoryLimit bool) {
-	_, gcPercent = os.LookupEnv("GOGC")
-	_, memoryLimit = os.LookupEnv("GOMEMLIMIT")
-	return gcPercent, memoryLimit
+// MemoryLimited reports whether the environment sets the Go runtime's memory
+// limit, so that main leaves it alone.
+func MemoryLimited() bool {
+	_, set := os.LookupEnv("GOMEMLIMIT")
+	return set
 }
 
 // UserHome returns the home directory of the operating system's user; without
