@@ -198,11 +198,11 @@ func (a *App) openGuard(ctx context.Context) error {
 
 // openMind builds the agent and what it thinks with.
 func (a *App) openMind(context.Context) error {
-	model, name, err := newModel(a.Config)
+	model, name, err := newModel(a.Config, a.ledger)
 	if err != nil {
 		return err
 	}
-	a.model, a.llm = name, a.ledger.Model(model, "doctor")
+	a.model, a.llm = name, model("doctor")
 	sessions, err := session.New(a.db)
 	if err != nil {
 		return err
@@ -221,7 +221,7 @@ func (a *App) openMind(context.Context) error {
 		return err
 	}
 	thinker, err := agent.New(agent.Deps{
-		DB: a.db, Sessions: sessions, Model: a.ledger.Model(model, "turn"), Summaries: a.ledger.Model(model, "compaction"),
+		DB: a.db, Sessions: sessions, Model: model("turn"), Summaries: model("compaction"),
 		ModelName: name, Effort: a.Config.Effort, Tools: a.tools, Approvals: a.approvals, Prompt: a.prompt, Memory: a.memory, Spend: a.ledger,
 		Limits: agent.Limits{Steps: a.Config.MaxSteps, Time: a.Config.Timeout, MaxTokens: maxTokens(name), Window: llm.Window(name)},
 		Log:    a.part("agent"),

@@ -13,6 +13,7 @@ import (
 	"phantom/internal/llm/openai"
 	"phantom/internal/policy"
 	"phantom/internal/sandbox"
+	"phantom/internal/spend"
 	"phantom/internal/tool"
 )
 
@@ -32,8 +33,9 @@ func prices(c *config.Config) *llm.Prices {
 	return llm.NewPrices(own)
 }
 
-// newModel returns the configured model and the name to ask for.
-func newModel(c *config.Config) (llm.Model, string, error) {
+// newModel returns what makes the configured model for a purpose, and the name
+// to ask for. Each try of a call is metered, those that are repeated included.
+func newModel(c *config.Config, ledger *spend.Ledger) (func(purpose string) llm.Model, string, error) {
 	name := c.Model
 	var driver llm.Model
 	var err error
@@ -53,14 +55,23 @@ func newModel(c *config.Config) (llm.Model, string, error) {
 	if _, priced := prices(c).Lookup(name); !priced {
 		return nil, "", &llm.PriceError{Model: name}
 	}
-	var fallback *llm.Choice
-	if c.Provider.Fallback != "" && c.Provider.Type != config.Offline {
-		if _, priced := prices(c).Lookup(c.Provider.Fallback); !priced {
-			return nil, "", &llm.PriceError{Model: c.Provider.Fallback}
-		}
-		fallback = &llm.Choice{Model: driver, Name: c.Provider.Fallback}
+	second := c.Provider.Fallback
+	if c.Provider.Type == config.Offline {
+		second = ""
 	}
-	return llm.Resilient(llm.Choice{Model: driver, Name: name}, fallback, patience), name, nil
+	if second != "" {
+		if _, priced := prices(c).Lookup(second); !priced {
+			return nil, "", &llm.PriceError{Model: second}
+		}
+	}
+	return func(purpose string) llm.Model {
+		metered := ledger.Model(driver, purpose)
+		var fallback *llm.Choice
+		if second != "" {
+			fallback = &llm.Choice{Model: metered, Name: second}
+		}
+		return llm.Resilient(llm.Choice{Model: metered, Name: name}, fallback, patience)
+	}, name, nil
 }
 
 // maxTokens bounds one response: long enough for a large file, and never more

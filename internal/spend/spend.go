@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"time"
 
 	"phantom/internal/llm"
@@ -79,7 +80,8 @@ func (l *Ledger) Recover(ctx context.Context) error {
 }
 
 // Model returns inner with every call metered for a purpose. The turn is the
-// one in the call's context.
+// one in the call's context. Retries belong around it, not inside: a try that
+// was cut costs too, and a fallback has a price of its own.
 func (l *Ledger) Model(inner llm.Model, purpose string) llm.Model {
 	return &metered{ledger: l, inner: inner, purpose: purpose}
 }
@@ -215,6 +217,16 @@ func periods(now time.Time) (day, month time.Time) {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC), time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
 }
 
+// free reports whether a call that streamed nothing surely cost nothing: the
+// provider refused it, or was never reached.
+func free(failure error) bool {
+	if _, refused := errors.AsType[*llm.APIError](failure); refused {
+		return true
+	}
+	connection, broken := errors.AsType[*net.OpError](failure)
+	return broken && connection.Op == "dial"
+}
+
 // settle replaces the reservation by the real cost, once. What is not known
 // stays reserved in full, except for a call that the provider refused before
 // it began.
@@ -238,8 +250,8 @@ func (r *reservation) settle(ctx context.Context, done *llm.Response, failure er
 		}
 		price, _ := r.ledger.prices.Lookup(model)
 		known = usage != phantom.Usage{} || price == llm.Price{} // a provider that reports no usage is counted in full
-	} else if _, refused := errors.AsType[*llm.APIError](failure); refused && !r.began {
-		known = true
+	} else {
+		known = !r.began && free(failure)
 	}
 	err := r.ledger.db.WithTx(ctx, func(tx *store.Tx) error {
 		if !known {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -84,6 +85,8 @@ func TestSettle(t *testing.T) {
 	}{
 		{"real usage replaces the worst case", &reply{usage: phantom.Usage{Input: 100, Output: 50}}, true, 150, 150},
 		{"a request refused before it began costs nothing", &reply{err: &llm.APIError{Status: 400}}, false, 0, 0},
+		{"a provider that was never reached costs nothing", &reply{err: &llm.UnreachableError{Err: &net.OpError{Op: "dial", Err: errors.New("refused")}}}, false, 0, 0},
+		{"a connection that broke before the answer counts in full", &reply{err: &llm.UnreachableError{Err: &net.OpError{Op: "read", Err: errors.New("reset")}}}, false, worst, 2 * worst},
 		{"a stream that was cut counts in full", &reply{began: true, err: llm.ErrCut}, false, worst, 2 * worst},
 		{"a refusal inside a stream counts in full", &reply{began: true, err: &llm.APIError{Status: 200, Type: "overloaded_error"}}, false, worst, 2 * worst},
 		{"a provider that reports no usage counts in full", &reply{}, true, worst, 2 * worst},
@@ -172,5 +175,38 @@ func TestUnpricedModelIsRefused(t *testing.T) {
 	}
 	if m.calls.Load() != 0 {
 		t.Error("the model was called")
+	}
+}
+
+// flaky is cut twice, then answers.
+type flaky struct{ tries atomic.Int64 }
+
+func (m *flaky) Stream(context.Context, llm.Request) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		if !yield(llm.Event{Kind: llm.EventText, Text: "x"}, nil) {
+			return
+		}
+		if m.tries.Add(1) < 3 {
+			yield(llm.Event{}, llm.ErrCut)
+			return
+		}
+		yield(llm.Event{Kind: llm.EventDone, Response: &llm.Response{Model: "m", Usage: phantom.Usage{Output: 1}, Stop: llm.StopEnd}}, nil)
+	}
+}
+
+func TestEveryTryCosts(t *testing.T) {
+	l := ledger(t, spend.Ceilings{})
+	m := llm.Resilient(llm.Choice{Model: l.Model(&flaky{}, "turn"), Name: "m"}, nil, llm.RetryOptions{Attempts: 3})
+	if err := call(t.Context(), m, 10_000); err != nil {
+		t.Fatal(err)
+	}
+	if got := today(t, l); got < 20_001 {
+		t.Errorf("spent %d, want the two tries that were cut in full and the third as it was", got)
+	}
+	tight := ledger(t, spend.Ceilings{PerDay: 15_000})
+	m = llm.Resilient(llm.Choice{Model: tight.Model(&flaky{}, "turn"), Name: "m"}, nil, llm.RetryOptions{Attempts: 8})
+	_ = call(t.Context(), m, 10_000) // it may answer or meet the ceiling; what it costs is the point
+	if got := today(t, tight); got > 15_000 {
+		t.Errorf("tries spent %d, over the ceiling of 15000", got)
 	}
 }
