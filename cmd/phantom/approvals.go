@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -8,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"phantom/internal/app"
 	"phantom/internal/approval"
+	"phantom/internal/control"
 )
 
 func (c *cli) approvalsCommand() *cobra.Command {
@@ -21,13 +24,8 @@ func (c *cli) approvalsCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the open questions",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			open, err := r.Approvals.Pending(cmd.Context())
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
+			open, err := r.Approvals.Pending(ctx)
 			if err != nil {
 				return err
 			}
@@ -39,7 +37,7 @@ func (c *cli) approvalsCommand() *cobra.Command {
 					writeQuestion(w, q)
 				}
 			})
-		},
+		}),
 	})
 	cmd.AddCommand(list, c.decideCommand("approve", "Let the action happen, once", true), c.decideCommand("deny", "Refuse the action", false))
 	return cmd
@@ -55,17 +53,12 @@ func (c *cli) decideCommand(name, short string, approve bool) *cobra.Command {
 		Short:   short,
 		Example: "  phantom approvals " + name + " 3",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: c.calling(func(ctx context.Context, client *control.Client, args []string) error {
 			number, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
 				return usagef("%q is no number of an approval: see `phantom approvals list`", args[0])
 			}
-			client, err := c.running(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			q, err := client.Decide(cmd.Context(), number, approve)
+			q, err := client.Decide(ctx, number, approve)
 			if err != nil {
 				return err
 			}
@@ -76,6 +69,6 @@ func (c *cli) decideCommand(name, short string, approve bool) *cobra.Command {
 					fmt.Fprintf(w, "denied: %s\n", printable(q.Summary))
 				}
 			})
-		},
+		}),
 	})
 }

@@ -189,13 +189,20 @@ func connect(ctx context.Context, conf *config.Config) (*control.Client, error) 
 	return client, nil
 }
 
-// running returns a client of the running instance and nothing else.
-func (c *cli) running(ctx context.Context) (*control.Client, error) {
-	conf, err := c.load(false, config.Overrides{})
-	if err != nil {
-		return nil, err
+// calling returns a command's function that speaks to the running instance.
+func (c *cli) calling(call func(ctx context.Context, client *control.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		conf, err := c.load(false, config.Overrides{})
+		if err != nil {
+			return err
+		}
+		client, err := connect(cmd.Context(), conf)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return call(cmd.Context(), client, args)
 	}
-	return connect(ctx, conf)
 }
 
 // sameProvider refuses --offline when the instance uses another model.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -20,13 +21,20 @@ import (
 // clock is how times are shown: the reader's own zone.
 const clock = "2006-01-02 15:04:05"
 
-// reader opens the home for looking into it.
-func (c *cli) reader(ctx context.Context) (*app.Reader, error) {
-	conf, err := c.load(false, config.Overrides{})
-	if err != nil {
-		return nil, err
+// reading returns a command's function that looks into the home, whether an
+// instance runs or not.
+func (c *cli) reading(look func(ctx context.Context, r *app.Reader, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		conf, err := c.load(false, config.Overrides{})
+		if err != nil {
+			return err
+		}
+		r, err := app.OpenReader(cmd.Context(), conf)
+		if err != nil {
+			return err
+		}
+		return errors.Join(look(cmd.Context(), r, args), r.Close())
 	}
-	return app.OpenReader(ctx, conf)
 }
 
 func (c *cli) costCommand() *cobra.Command {
@@ -36,18 +44,13 @@ func (c *cli) costCommand() *cobra.Command {
 		Long:    "Shows the spend of the day and the month (UTC), calls under way counted at their worst case.",
 		Example: "  phantom cost\n  phantom cost --json",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			report, err := r.Ledger.Report(cmd.Context(), time.Now())
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
+			report, err := r.Ledger.Report(ctx, time.Now())
 			if err != nil {
 				return err
 			}
 			return c.print(report, func(w io.Writer) { writeCost(w, report) })
-		},
+		}),
 	})
 }
 
@@ -77,13 +80,8 @@ func (c *cli) filesCommand() *cobra.Command {
 		Short:   "List what tools read, wrote, created, deleted and ran",
 		Example: "  phantom files\n  phantom files --turn 0197c0de-… --json",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			files, err := r.Audit.Files(cmd.Context(), phantom.TurnID(turn), limit)
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
+			files, err := r.Audit.Files(ctx, phantom.TurnID(turn), limit)
 			if err != nil {
 				return err
 			}
@@ -96,7 +94,7 @@ func (c *cli) filesCommand() *cobra.Command {
 					fmt.Fprintf(w, "%s  %-6s  %8d  %s%s\n", f.At.Local().Format(clock), f.Op, f.Bytes, printable(f.Path), hash)
 				}
 			})
-		},
+		}),
 	})
 	cmd.Flags().StringVar(&turn, "turn", "", "only this turn")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many, newest last")
@@ -113,14 +111,9 @@ func (c *cli) auditCommand() *cobra.Command {
 		Long:    "Shows the last rows of the audit log: an intent before every effect, an outcome after it.",
 		Example: "  phantom audit tail\n  phantom audit tail --limit 200 --json",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
 			f.Turn = phantom.TurnID(turn)
-			rows, err := r.Audit.Tail(cmd.Context(), f)
+			rows, err := r.Audit.Tail(ctx, f)
 			if err != nil {
 				return err
 			}
@@ -129,7 +122,7 @@ func (c *cli) auditCommand() *cobra.Command {
 					writeRow(w, row)
 				}
 			})
-		},
+		}),
 	})
 	tail.Flags().IntVar(&f.Limit, "limit", 40, "how many, newest last")
 	tail.Flags().StringVar(&turn, "turn", "", "only this turn")
@@ -155,13 +148,8 @@ func (c *cli) memoryCommand() *cobra.Command {
 		Short:   "Find memories",
 		Example: "  phantom memory search staging server",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := c.reader(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			found, err := r.Memory.Search(cmd.Context(), strings.Join(args, " "), limit)
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, args []string) error {
+			found, err := r.Memory.Search(ctx, strings.Join(args, " "), limit)
 			if err != nil {
 				return err
 			}
@@ -173,7 +161,7 @@ func (c *cli) memoryCommand() *cobra.Command {
 					fmt.Fprintf(w, "%s  %-6s  %s\n", item.At.Local().Format(clock), item.Provenance, printable(item.Text))
 				}
 			})
-		},
+		}),
 	})
 	search.Flags().IntVar(&limit, "limit", 20, "how many, best first")
 	cmd.AddCommand(search)

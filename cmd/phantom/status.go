@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"phantom/internal/app"
+	"phantom/internal/control"
 	"phantom/internal/httpserver"
 )
 
@@ -20,14 +22,9 @@ func (c *cli) statusCommand() *cobra.Command {
 		Long:    "Shows the state of the running instance. Exit code 1 if none runs or it is down.",
 		Example: "  phantom status\n  phantom status --json | jq .queue",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.running(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer client.Close()
+		RunE: c.calling(func(ctx context.Context, client *control.Client, _ []string) error {
 			var s app.Status
-			if err := client.Status(cmd.Context(), &s); err != nil {
+			if err := client.Status(ctx, &s); err != nil {
 				return err
 			}
 			if err := c.print(s, func(w io.Writer) { writeStatus(w, s) }); err != nil {
@@ -37,7 +34,7 @@ func (c *cli) statusCommand() *cobra.Command {
 				return exitCode(exitFailed)
 			}
 			return nil
-		},
+		}),
 	})
 }
 
@@ -74,18 +71,13 @@ func (c *cli) stopCommand() *cobra.Command {
 			"\"stop\". The instance goes on; `phantom shutdown` ends it.",
 		Example: "  phantom stop\n  phantom stop --conversation main",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.running(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			n, err := client.Stop(cmd.Context(), conversation)
+		RunE: c.calling(func(ctx context.Context, client *control.Client, _ []string) error {
+			n, err := client.Stop(ctx, conversation)
 			if err != nil {
 				return err
 			}
 			return c.print(map[string]int{"stopped": n}, func(w io.Writer) { fmt.Fprintf(w, "stopped: %d\n", n) })
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&conversation, "conversation", "", "only this terminal conversation (default: all)")
 	return c.jsonFlag(cmd)
@@ -99,23 +91,18 @@ func (c *cli) shutdownCommand() *cobra.Command {
 			"is due, and returns when it is gone.",
 		Example: "  phantom shutdown",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := c.running(cmd.Context())
-			if err != nil {
+		RunE: c.calling(func(ctx context.Context, client *control.Client, _ []string) error {
+			if err := client.Shutdown(ctx); err != nil {
 				return err
 			}
-			defer client.Close()
-			if err := client.Shutdown(cmd.Context()); err != nil {
-				return err
-			}
-			for client.Status(cmd.Context(), nil) == nil {
-				if err := pause(cmd.Context(), reachPause); err != nil {
+			for client.Status(ctx, nil) == nil {
+				if err := pause(ctx, reachPause); err != nil {
 					return errors.New("it was asked to end and has not ended yet")
 				}
 			}
 			fmt.Fprintln(c.stdout, "ended")
 			return nil
-		},
+		}),
 	}
 }
 
