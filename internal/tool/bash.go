@@ -44,11 +44,11 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 		return plan{}, errors.New("the command is empty")
 	}
 	limit := defaultTimeout
-	switch seconds := time.Duration(in.TimeoutSeconds) * time.Second; {
-	case in.TimeoutSeconds < 0 || seconds > maxTimeout:
+	switch {
+	case in.TimeoutSeconds < 0 || in.TimeoutSeconds > int(maxTimeout.Seconds()):
 		return plan{}, fmt.Errorf("timeout_seconds is %d, it must be from 1 to %d", in.TimeoutSeconds, int(maxTimeout.Seconds()))
 	case in.TimeoutSeconds > 0:
-		limit = seconds
+		limit = time.Duration(in.TimeoutSeconds) * time.Second
 	case in.Background:
 		limit = maxTimeout
 	}
@@ -56,7 +56,7 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: oneLine(in.Command, 200), exact: in.Command}
+	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: in.Command, exact: in.Command}
 	p.run = func(ctx context.Context) output { return c.runBash(ctx, in.Command, cwd, limit) }
 	if in.Background {
 		p.run = func(ctx context.Context) output { return c.startJob(ctx, in.Command, cwd, limit) }
@@ -66,19 +66,19 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 
 // script runs the command and reports on fd 3 where it ended up. A command
 // that replaces the trap keeps its old working directory, no more.
-const script = `trap 'builtin pwd -P >&3 2>/dev/null' EXIT; eval "$1"`
+const script = `trap 'builtin pwd -P >&3 2>/dev/null' EXIT; eval -- "$1"`
 
 // runBash runs one command to its end.
 func (c *Chain) runBash(ctx context.Context, command, cwd string, limit time.Duration) output {
 	var shown capture
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v: use a larger timeout_seconds or background", limit))
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v: use a larger timeout_seconds or background", limit))
 	defer cancel()
 	before := c.snapshot()
-	exit, dir, err := c.shell(ctx, command, cwd, &shown)
+	exit, dir, err := c.shell(limited, command, cwd, &shown)
 	if err != nil {
 		return failure("the command could not be run: %v", err)
 	}
-	out := output{text: describe(ctx, exit, shown.String()), failed: exit.Code != 0 || exit.Killed != "", files: c.touched(before, command, cwd)}
+	out := output{text: describe(limited, exit, shown.String()), failed: exit.Code != 0 || exit.Killed != "", files: c.touched(ctx, before, command, cwd)}
 	if dir != "" && dir != cwd {
 		if err := c.setCWD(ctx, dir); err != nil {
 			out.text += fmt.Sprintf("\n[the working directory stays %s: %v]", cwd, err)
@@ -91,6 +91,9 @@ func (c *Chain) runBash(ctx context.Context, command, cwd string, limit time.Dur
 
 // shell runs a command in the sandbox and returns the directory it ended in.
 func (c *Chain) shell(ctx context.Context, command, cwd string, shown io.Writer) (exit sandbox.Exit, dir string, err error) {
+	if err := c.checkDir(cwd); err != nil { // it was judged a while ago
+		return exit, "", fmt.Errorf("working directory %s: %w", cwd, err)
+	}
 	report, write, err := os.Pipe()
 	if err != nil {
 		return exit, "", err
@@ -105,7 +108,7 @@ func (c *Chain) shell(ctx context.Context, command, cwd string, shown io.Writer)
 		return exit, "", err
 	}
 	raw, err := io.ReadAll(io.LimitReader(report, cwdLimit))
-	return exit, strings.TrimSpace(string(raw)), err
+	return exit, strings.TrimSuffix(string(raw), "\n"), err
 }
 
 // describe says how a command ended, after what it printed.

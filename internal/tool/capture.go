@@ -1,7 +1,9 @@
 package tool
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -10,7 +12,14 @@ const (
 	// shown, in bytes: the beginning says what ran, the end how it went.
 	headLimit = 10 << 10
 	tailLimit = 20 << 10
+	// seam is how much may be given up on each side of what is left out, in
+	// bytes, so that no secret is cut in two and escapes the redactor.
+	seam = 4 << 10
 )
+
+// gaps are the bytes at which a text may be cut: no secret but a key block
+// holds one.
+const gaps = " \t\r\n"
 
 // capture keeps the head and the tail of what is written to it, in bounded
 // memory. It is safe for concurrent use.
@@ -49,19 +58,51 @@ func (c *capture) String() string {
 	return c.text()
 }
 
-// take returns what was kept since the last take and forgets it.
-func (c *capture) take() string {
+// take returns what was kept since the last take and forgets it. While more
+// may come, a last word that is not finished waits for the next take.
+func (c *capture) take(more bool) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	text := c.text()
-	c.head, c.tail, c.total = nil, nil, 0
+	text, rest := c.text(), ""
+	if more {
+		from := max(0, len(text)-seam)
+		if cut := from + 1 + strings.LastIndexAny(text[from:], gaps); cut > from || from == 0 {
+			text, rest = text[:cut], text[cut:]
+		}
+	}
+	c.head, c.tail, c.total = []byte(rest), nil, int64(len(rest))
 	return text
 }
 
 func (c *capture) text() string {
-	tail := c.tail[max(0, len(c.tail)-tailLimit):]
-	if left := c.total - int64(len(c.head)+len(tail)); left > 0 {
-		return fmt.Sprintf("%s\n[… %d bytes left out …]\n%s", c.head, left, tail)
+	head, tail := c.head, c.tail[max(0, len(c.tail)-tailLimit):]
+	if c.total == int64(len(head)+len(tail)) {
+		return string(head) + string(tail)
 	}
-	return string(c.head) + string(tail)
+	head, tail = before(head), after(tail)
+	return fmt.Sprintf("%s\n[… %d bytes left out …]\n%s", head, c.total-int64(len(head)+len(tail)), tail)
+}
+
+// before returns the part of a text that ends with a whole word.
+func before(text []byte) []byte {
+	from := max(0, len(text)-seam)
+	return text[:from+1+bytes.LastIndexAny(text[from:], gaps)]
+}
+
+// after returns the part of a text that begins with a whole word, and behind
+// the key block that it begins in.
+func after(text []byte) []byte {
+	cut := bytes.IndexAny(text[:min(len(text), seam)], gaps)
+	if cut < 0 {
+		cut = min(len(text), seam)
+	}
+	text = text[cut:]
+	if end := bytes.Index(text, []byte("-----END ")); end >= 0 && !bytes.Contains(text[:end], []byte("-----BEGIN ")) {
+		line := bytes.IndexByte(text[end:], '\n')
+		if line < 0 {
+			return nil
+		}
+		text = text[end+line:]
+	}
+	return text
 }

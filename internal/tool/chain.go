@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -113,6 +115,11 @@ func (c *Chain) Specs() []llm.Tool { return c.specs }
 // ReadOnly reports whether calls of a tool may run side by side.
 func (c *Chain) ReadOnly(name string) bool { return c.tools[name].readOnly }
 
+const (
+	summaryLimit = 200 // bytes of a call in one line
+	nameLimit    = 64  // bytes of the name of a tool that there is not
+)
+
 // call is one call on its way through the chain.
 type call struct {
 	phantom.ToolCall
@@ -128,14 +135,17 @@ type call struct {
 // the model. The acting principal and turn come from the context.
 func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event)) (phantom.ToolResult, error) {
 	principal, ref := phantom.PrincipalFrom(ctx), phantom.TurnFrom(ctx)
+	def, known := c.tools[tc.Name]
+	if !known { // the model chose this name: what is kept and shown of it is one short plain word
+		tc.Name = strings.Trim(strconv.QuoteToASCII(c.line(tc.Name, nameLimit)), `"`)
+	}
 	k := &call{ToolCall: tc, emit: emit, began: time.Now(), entry: audit.Entry{
 		Surface: principal.Surface, Principal: principal.Name, Method: "tool", Tool: tc.Name,
 		Input: string(tc.Input), Call: tc.ID, Turn: ref.Turn,
 	}}
 	k.summary = tc.Name
-	def, known := c.tools[tc.Name]
 	if !known {
-		return c.refuse(ctx, k, fmt.Sprintf("there is no tool %q; the tools are: %s", tc.Name, strings.Join(c.names(), ", ")))
+		return c.refuse(ctx, k, fmt.Sprintf("there is no tool %s; the tools are: %s", tc.Name, strings.Join(c.names(), ", ")))
 	}
 	if principal.Kind != phantom.KindOwner {
 		return c.refuse(ctx, k, "only the owner's turns may use tools")
@@ -144,7 +154,7 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 	if err != nil {
 		return c.refuse(ctx, k, err.Error())
 	}
-	k.plan, k.entry.Target = p, p.target
+	k.settle(c, p)
 	switch p.verdict.Decision {
 	case phantom.Allow:
 	case phantom.Ask:
@@ -154,6 +164,12 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 			}
 			return c.refuse(ctx, k, refused)
 		}
+		// Minutes may have passed: what the owner said yes to must still be what runs.
+		again, err := def.prepare(ctx, tc.Input)
+		if err != nil || !p.covers(again) {
+			return c.refuse(ctx, k, "what it would act on changed while the owner was asked: look at it again")
+		}
+		k.settle(c, again)
 	default: // a block, and whatever is not known
 		return c.refuse(ctx, k, blocked(p.verdict))
 	}
@@ -168,6 +184,22 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 	}
 	return c.result(k, out), nil
 }
+
+// settle takes a plan on.
+func (k *call) settle(c *Chain, p plan) {
+	k.plan, k.entry.Target = p, p.target
+	k.summary = c.line(p.summary, summaryLimit)
+}
+
+// covers reports whether the owner's yes to p is one to q as well.
+func (p plan) covers(q plan) bool {
+	same := q.verdict.Decision == phantom.Ask && q.verdict.Rule == p.verdict.Rule
+	return p.target == q.target && p.exact == q.exact && (same || q.verdict.Decision == phantom.Allow)
+}
+
+// line returns the head of a text as one line without secrets. They go first:
+// half of one would not be recognised.
+func (c *Chain) line(text string, limit int) string { return oneLine(c.Redactor.String(text), limit) }
 
 func (c *Chain) names() []string {
 	names := make([]string, 0, len(c.specs))
@@ -204,8 +236,10 @@ func (c *Chain) approve(ctx context.Context, k *call) (refused string, err error
 	if exact == "" { // the arguments say it all
 		exact = k.Name + " " + string(k.Input)
 	}
+	shown := k.verdict // a reason may quote the command
+	shown.Reason = c.Redactor.String(shown.Reason)
 	answer, err := c.Approvals.Ask(ctx, approval.Action{
-		Call: k.ID, Tool: k.Name, Input: k.Input, CWD: k.target, Policy: c.Guard.Version(), Summary: c.Redactor.String(exact), Verdict: k.verdict,
+		Call: k.ID, Tool: k.Name, Input: k.Input, CWD: k.target, Policy: c.Guard.Version(), Summary: c.Redactor.String(exact), Verdict: shown,
 	}, func(q approval.Question) {
 		asked = true
 		k.emit(Event{Kind: Asked, Call: k.ID, Tool: k.Name, Summary: k.summary, Question: &q})
@@ -254,6 +288,9 @@ func outcome(k *call, out output) audit.Outcome {
 	return o
 }
 
+// frameMark is what begins or ends a frame, however it is written.
+var frameMark = regexp.MustCompile(`(?i)<(\s*/?\s*data)`)
+
 // result is what the model reads: without secrets, and framed as data when it
 // comes from outside.
 func (c *Chain) result(k *call, out output) phantom.ToolResult {
@@ -267,7 +304,7 @@ func (c *Chain) result(k *call, out output) phantom.ToolResult {
 		Preview: oneLine(text, 120), Duration: time.Since(k.began),
 	})
 	if from == phantom.Web || from == phantom.Stranger {
-		text = fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, strings.ReplaceAll(text, "</data", "<\u200b/data"))
+		text = fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, frameMark.ReplaceAllString(text, "<\u200b$1"))
 	}
 	return phantom.ToolResult{Call: k.ID, Content: text, IsError: out.failed, Provenance: from}
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"phantom/internal/phantom"
 	"phantom/internal/store"
@@ -34,10 +37,15 @@ func (c *Chain) cwd(ctx context.Context) (string, error) {
 	return dir, nil
 }
 
-// checkDir judges a directory that a command reported.
+// checkDir judges a directory that a command reported, which may be anything:
+// the name must be the directory's real one, so that it cannot be a link that
+// leads elsewhere than what is judged.
 func (c *Chain) checkDir(dir string) error {
-	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
+	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || !utf8.ValidString(dir) || strings.ContainsFunc(dir, unicode.IsControl) {
 		return errors.New("the command reported no clean absolute path")
+	}
+	if real, err := filepath.EvalSymlinks(dir); dir != c.Places.Workspace && (err != nil || real != dir) {
+		return errors.New("it is gone, or reached through a link")
 	}
 	if within(c.Places.Protected, dir) {
 		return errors.New("it is protected")

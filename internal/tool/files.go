@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"phantom/internal/atomicfile"
@@ -48,25 +47,29 @@ func (c *Chain) runRead(path string, in readInput) output {
 		return failure("%v", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, editLimit))
+	data, err := io.ReadAll(io.LimitReader(f, editLimit+1))
 	if err != nil {
 		return failure("read %s: %v", path, err)
+	}
+	note := ""
+	if len(data) > editLimit {
+		data, note = data[:editLimit], fmt.Sprintf("\n[only the first %d bytes of the file are read: use bash for the rest]", editLimit)
 	}
 	seen := []audit.FileEvent{{Op: audit.Read, Path: path, Bytes: int64(len(data))}}
 	if bytes.IndexByte(data[:min(len(data), 8<<10)], 0) >= 0 {
 		return output{text: fmt.Sprintf("%s is a binary file of %d bytes", path, len(data)), files: seen}
 	}
-	text := string(data)
+	text := c.Redactor.String(string(data)) // before a cut: half a secret would not be recognised
 	if in.FromLine > 1 || in.LineCount > 0 {
 		text = lines(text, max(in.FromLine, 1), in.LineCount)
 	}
 	if len(text) > readLimit {
-		text = strings.ToValidUTF8(text[:readLimit], "") + fmt.Sprintf("\n[… cut at %d bytes of %d: go on with from_line]", readLimit, len(data))
+		text = strings.ToValidUTF8(text[:readLimit], "") + fmt.Sprintf("\n[… cut at %d bytes of %d: go on with from_line]", readLimit, len(text))
 	}
 	if text == "" {
 		text = "(empty)"
 	}
-	return output{text: text, files: seen}
+	return output{text: text + note, files: seen}
 }
 
 // lines returns count lines from the one numbered from, all that follow if
@@ -76,7 +79,7 @@ func lines(text string, from, count int) string {
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
-		if n >= from && (count == 0 || n < from+count) {
+		if n >= from && (count == 0 || n-from < count) {
 			b.WriteString(line)
 		}
 	}
@@ -112,21 +115,19 @@ func (c *Chain) writeFile() (definition, error) {
 	})
 }
 
-// replace writes a file whole, with the mode it had or 0600.
+// replace writes a file whole, with the mode it had or 0600. The directory is
+// held open from the moment it is judged, so that it cannot be exchanged.
 func (c *Chain) replace(path string, data []byte) (event audit.FileEvent, err error) {
-	root, name, err := c.root(path, true)
+	dir, name, err := c.openDir(path)
 	if err != nil {
 		return event, err
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
+	defer func() { err = errors.Join(err, dir.Close()) }()
 	event = audit.FileEvent{Op: audit.Write, Path: path, Bytes: int64(len(data)), Hash: digest(data)}
 	mode := fs.FileMode(0o600)
-	switch info, err := root.Lstat(name); {
+	switch info, err := dir.Lstat(name); {
 	case errors.Is(err, fs.ErrNotExist):
 		event.Op = audit.Create
-		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			return event, plain(err)
-		}
 	case err != nil:
 		return event, plain(err)
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -137,7 +138,7 @@ func (c *Chain) replace(path string, data []byte) (event audit.FileEvent, err er
 		}
 		mode = info.Mode().Perm()
 	}
-	return event, atomicfile.WriteRoot(root, name, data, mode)
+	return event, atomicfile.WriteRoot(dir, name, data, mode)
 }
 
 type editInput struct {
@@ -181,6 +182,8 @@ func (c *Chain) runEdit(path string, in editInput) output {
 		return failure("%s is larger than %d bytes: edit it with a command", path, editLimit)
 	case n == 0:
 		return failure("the old text does not stand in %s: read the file again, every space counts", path)
+	case len(data)+n*(len(in.New)-len(in.Old)) > editLimit: // before the new text is built: it could be of any size
+		return failure("%s would become larger than %d bytes: edit it with a command", path, editLimit)
 	case n > 1 && !in.All:
 		return failure("the old text stands %d times in %s: include more of what surrounds it, or set all", n, path)
 	}

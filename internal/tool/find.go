@@ -1,11 +1,12 @@
 package tool
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -112,20 +113,42 @@ func (c *Chain) walk(ctx context.Context, dir, pattern string, visit func(name s
 	if info, err := fs.Stat(sub, "."); err != nil || !info.IsDir() {
 		return errors.New("there is no such directory")
 	}
-	visited := 0
-	return doublestar.GlobWalk(sub, pattern, func(name string, d fs.DirEntry) error {
-		visited++
-		if visited > visitLimit {
-			return fmt.Errorf("more than %d files: narrow the pattern", visitLimit)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+	counted := &countedFS{FS: sub, stopped: ctx.Err}
+	err = doublestar.GlobWalk(counted, pattern, func(name string, d fs.DirEntry) error {
+		if counted.err != nil {
+			return counted.err
 		}
 		if name == "." || c.Guard.Read(filepath.Join(dir, name)).Decision != phantom.Allow {
 			return nil
 		}
 		return visit(name, d)
 	}, doublestar.WithNoFollow())
+	return cmp.Or(counted.err, err) // the walk passes over directories that cannot be read
+}
+
+// countedFS ends a walk that has looked at enough or is stopped, also where
+// nothing matches.
+type countedFS struct {
+	fs.FS
+	stopped func() error
+	visited int
+	err     error
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (c *countedFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	if c.err == nil {
+		c.err = c.stopped()
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	entries, err := fs.ReadDir(c.FS, name)
+	if c.visited += len(entries); c.visited > visitLimit {
+		c.err = fmt.Errorf("more than %d files: narrow the pattern or the path", visitLimit)
+		return nil, c.err
+	}
+	return entries, err
 }
 
 type searchInput struct {
@@ -146,7 +169,7 @@ func (c *Chain) searchFiles() (definition, error) {
 				return plan{}, err
 			}
 			p := judged(c.Guard.Read(dir), dir)
-			p.summary = fmt.Sprintf("%s in %s", oneLine(in.Pattern, 100), dir)
+			p.summary = fmt.Sprintf("%s in %s", in.Pattern, dir)
 			p.run = func(ctx context.Context) output { return c.runSearch(ctx, dir, files, wanted) }
 			return p, nil
 		})
@@ -160,12 +183,12 @@ func (c *Chain) runSearch(ctx context.Context, dir, files string, wanted *regexp
 		if !d.Type().IsRegular() || strings.HasPrefix(name, ".git/") || strings.Contains(name, "/.git/") {
 			return nil
 		}
-		matched, err := c.searchFile(filepath.Join(dir, name), wanted, func(number int, line []byte) error {
+		matched, err := c.searchFile(filepath.Join(dir, name), wanted, func(number int, line string) error {
 			if count == matchLimit {
 				return errEnough
 			}
 			count++
-			fmt.Fprintf(&b, "%s:%d:%s\n", name, number, strings.ToValidUTF8(string(line[:min(len(line), lineLimit)]), ""))
+			fmt.Fprintf(&b, "%s:%d:%s\n", name, number, strings.ToValidUTF8(line[:min(len(line), lineLimit)], ""))
 			return nil
 		})
 		if matched {
@@ -185,24 +208,22 @@ func (c *Chain) runSearch(ctx context.Context, dir, files string, wanted *regexp
 }
 
 // searchFile shows the matching lines of one file. What cannot be opened, is
-// binary or too large is passed over, as grep -I does.
-func (c *Chain) searchFile(name string, wanted *regexp.Regexp, show func(number int, line []byte) error) (matched bool, err error) {
+// binary or too large is passed over, as grep -I does. The lines come from the
+// file without its secrets, because a key block is not to be known by one line.
+func (c *Chain) searchFile(name string, wanted *regexp.Regexp, show func(number int, line string) error) (matched bool, err error) {
 	f, err := c.openRegular(name)
 	if err != nil {
 		return false, nil //nolint:nilerr // said above
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.Size() > fileLimit {
+	data, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+	if err != nil || len(data) > fileLimit || bytes.IndexByte(data, 0) >= 0 || !anyLine(data, wanted) {
 		return false, nil //nolint:nilerr // said above
 	}
-	scanner := bufio.NewScanner(f)
-	scanner.Buffer(nil, fileLimit+1)
-	for number := 1; scanner.Scan(); number++ {
-		line := scanner.Bytes()
-		if bytes.IndexByte(line, 0) >= 0 {
-			return matched, nil
-		}
-		if wanted.Match(line) {
+	number := 0
+	for line := range strings.Lines(c.Redactor.String(string(data))) {
+		number++
+		if line = strings.TrimRight(line, "\r\n"); wanted.MatchString(line) {
 			matched = true
 			if err := show(number, line); err != nil {
 				return matched, err
@@ -210,4 +231,14 @@ func (c *Chain) searchFile(name string, wanted *regexp.Regexp, show func(number 
 		}
 	}
 	return matched, nil
+}
+
+// anyLine reports whether a line of data matches.
+func anyLine(data []byte, wanted *regexp.Regexp) bool {
+	for line := range bytes.Lines(data) {
+		if wanted.Match(bytes.TrimRight(line, "\r\n")) {
+			return true
+		}
+	}
+	return false
 }

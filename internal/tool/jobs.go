@@ -17,6 +17,8 @@ import (
 const (
 	// maxJobs bounds the background jobs that run at the same time.
 	maxJobs = 16
+	// maxKept bounds the jobs whose end and output can still be looked at.
+	maxKept = 64
 	// maxWait is how long one look at a job may wait for it, in seconds.
 	maxWait = 300
 )
@@ -27,6 +29,7 @@ var errJobStopped = errors.New("the job was stopped")
 // job is one command in the background.
 type job struct {
 	id           string
+	number       int
 	conversation phantom.ConversationID
 	command      string
 	shown        capture
@@ -59,9 +62,23 @@ func (j *jobs) add(conversation phantom.ConversationID, command string, cancel c
 		return nil, fmt.Errorf("%d background jobs run already: end one with bash_job first", running)
 	}
 	j.last++
-	created := &job{id: fmt.Sprintf("job-%d", j.last), conversation: conversation, command: command, cancel: cancel, done: make(chan struct{})}
+	j.prune()
+	created := &job{id: fmt.Sprintf("job-%d", j.last), number: j.last, conversation: conversation, command: command, cancel: cancel, done: make(chan struct{})}
 	j.list[created.id] = created
 	return created, nil
+}
+
+// prune forgets the oldest ended jobs beyond what is kept.
+func (j *jobs) prune() {
+	oldest := slices.SortedFunc(maps.Values(j.list), func(a, b *job) int { return a.number - b.number })
+	for _, old := range oldest {
+		if len(j.list) < maxKept {
+			return
+		}
+		if old.ended() {
+			delete(j.list, old.id)
+		}
+	}
 }
 
 func (j *job) ended() bool {
@@ -115,7 +132,7 @@ func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.D
 		cancel(nil)
 		return failure("%v", err)
 	}
-	context.AfterFunc(turn, func() {
+	forget := context.AfterFunc(turn, func() {
 		if cause := context.Cause(turn); !errors.Is(cause, context.Canceled) {
 			cancel(cause)
 		}
@@ -124,10 +141,11 @@ func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.D
 	pending := make(chan output, 1)
 	c.later.Go(func() {
 		defer cancel(nil)
-		ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v", limit))
+		defer forget()
+		limited, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v", limit))
 		defer stop()
-		exit, _, err := c.shell(ctx, command, cwd, &created.shown)
-		end := output{text: describe(ctx, exit, ""), failed: err != nil || exit.Code != 0 || exit.Killed != "", files: c.touched(before, command, cwd)}
+		exit, _, err := c.shell(limited, command, cwd, &created.shown)
+		end := output{text: describe(limited, exit, ""), failed: err != nil || exit.Code != 0 || exit.Killed != "", files: c.touched(ctx, before, command, cwd)}
 		if err != nil {
 			end.text = "it could not be run: " + err.Error()
 		}
@@ -140,7 +158,7 @@ func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.D
 	})
 	return output{
 		text:    fmt.Sprintf("%s started in the background: look at it with bash_job", created.id),
-		files:   []audit.FileEvent{execEvent(command, cwd)},
+		files:   []audit.FileEvent{c.execEvent(command, cwd)},
 		pending: pending,
 	}
 }
@@ -162,7 +180,7 @@ func (c *Chain) bashJob() (definition, error) {
 				return plan{}, err
 			}
 			return plan{
-				verdict: phantom.Allowed(), target: found.id, summary: found.id + ": " + oneLine(found.command, 100),
+				verdict: phantom.Allowed(), target: found.id, summary: found.id + ": " + found.command,
 				run: func(ctx context.Context) output { return look(ctx, found, in) },
 			}, nil
 		})
@@ -171,7 +189,10 @@ func (c *Chain) bashJob() (definition, error) {
 func look(ctx context.Context, j *job, in jobInput) output {
 	if in.Stop {
 		j.cancel(errJobStopped)
-		<-j.done // the sandbox returns once every process is gone
+		select {
+		case <-j.done: // the sandbox returns once every process is gone
+		case <-ctx.Done():
+		}
 	}
 	timer := time.NewTimer(time.Duration(in.WaitSeconds) * time.Second)
 	defer timer.Stop()
@@ -180,9 +201,9 @@ func look(ctx context.Context, j *job, in jobInput) output {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	state := "[still running]"
-	if j.ended() {
+	state, running := "[still running]", !j.ended()
+	if !running {
 		state = j.end
 	}
-	return output{text: strings.TrimPrefix(j.shown.take()+"\n"+state, "\n")}
+	return output{text: strings.TrimPrefix(strings.TrimSuffix(j.shown.take(running), "\n")+"\n"+state, "\n")}
 }

@@ -94,10 +94,55 @@ func (c *Chain) openRegular(path string) (*os.File, error) {
 	if err == nil {
 		err = c.checkFile(info)
 	}
+	if err == nil {
+		err = opened(f, c.Guard.Read)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return f, nil
+}
+
+// opened judges the file that was opened, under the name that the kernel has
+// for it: between the first verdict and the opening a link may have changed.
+func opened(f *os.File, judge func(string) phantom.Verdict) error {
+	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return fmt.Errorf("where it leads cannot be found out: %w", err)
+	}
+	if v := judge(real); v.Decision != phantom.Allow {
+		return fmt.Errorf("it leads to %s: %s", real, v.Reason)
+	}
+	return nil
+}
+
+// openDir opens the directory that is to hold path, creating it if needed, and
+// returns the name of path inside it.
+func (c *Chain) openDir(path string) (dir *os.Root, name string, err error) {
+	root, name, err := c.root(path, true)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	if name == "." {
+		return nil, "", errors.New("it is a directory")
+	}
+	parent := filepath.Dir(name)
+	if err := root.MkdirAll(parent, 0o700); err != nil {
+		return nil, "", plain(err)
+	}
+	dir, err = root.OpenRoot(parent)
+	if err != nil {
+		return nil, "", plain(err)
+	}
+	f, err := dir.Open(".")
+	if err == nil {
+		err = errors.Join(opened(f, func(real string) phantom.Verdict { return c.Guard.Write(filepath.Join(real, filepath.Base(name))) }), f.Close())
+	}
+	if err != nil {
+		return nil, "", errors.Join(plain(err), dir.Close())
+	}
+	return dir, filepath.Base(name), nil
 }
 
 // plain drops the system call from a path error: the model needs the path and

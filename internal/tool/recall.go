@@ -22,7 +22,7 @@ func (c *Chain) remember() (definition, error) {
 			return plan{}, errors.New("the text is empty")
 		}
 		return plan{
-			verdict: phantom.Allowed(), target: "memory", summary: oneLine(in.Text, 100),
+			verdict: phantom.Allowed(), target: "memory", summary: in.Text,
 			run: func(ctx context.Context) output {
 				// The model wrote it: it is not the owner's own word.
 				if _, err := c.Memory.Remember(ctx, c.Redactor.String(in.Text), phantom.Tool); err != nil {
@@ -41,7 +41,7 @@ type memoryInput struct {
 func (c *Chain) memorySearch() (definition, error) {
 	return define("memory_search", "Finds what was remembered earlier.", true, func(_ context.Context, in memoryInput) (plan, error) {
 		return plan{
-			verdict: phantom.Allowed(), target: "memory", summary: oneLine(in.Query, 100),
+			verdict: phantom.Allowed(), target: "memory", summary: in.Query,
 			run: func(ctx context.Context) output {
 				items, err := c.Memory.Search(ctx, in.Query, searchDefault)
 				if err != nil {

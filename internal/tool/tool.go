@@ -60,7 +60,7 @@ type Event struct {
 type plan struct {
 	verdict phantom.Verdict
 	target  string // what it acts on: a path, a host, a working directory
-	summary string // the call in one line
+	summary string // the call, to be shown as one line
 	exact   string // the whole action, for the owner who is asked to allow it
 	run     func(ctx context.Context) output
 }

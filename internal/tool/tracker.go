@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -19,6 +20,9 @@ const (
 	trackLimit = 20_000
 	// hashLimit is the size in bytes up to which a written file is hashed.
 	hashLimit = 8 << 20
+	// hashBudget bounds what is hashed after one command, in bytes: a stopped
+	// turn and an answer must not wait for a disk to be read through.
+	hashBudget = 256 << 20
 )
 
 // stamp tells two states of a file apart without reading it.
@@ -52,24 +56,32 @@ func (c *Chain) snapshot() snapshot {
 	return seen
 }
 
-func execEvent(command, cwd string) audit.FileEvent {
-	return audit.FileEvent{Op: audit.Exec, Path: cwd + "$ " + oneLine(command, 200)}
+func (c *Chain) execEvent(command, cwd string) audit.FileEvent {
+	return audit.FileEvent{Op: audit.Exec, Path: cwd + "$ " + c.line(command, summaryLimit)}
 }
 
-// touched compares the workspace with its state before a command.
-func (c *Chain) touched(before snapshot, command, cwd string) []audit.FileEvent {
-	events := []audit.FileEvent{execEvent(command, cwd)}
+// touched compares the workspace with its state before a command. What is
+// beyond the budget, or left when ctx ends, is recorded without a hash.
+func (c *Chain) touched(ctx context.Context, before snapshot, command, cwd string) []audit.FileEvent {
+	events := []audit.FileEvent{c.execEvent(command, cwd)}
 	after := c.snapshot()
 	if before == nil || after == nil {
 		return append(events, audit.FileEvent{Op: audit.Write, Path: c.Places.Workspace + "/… (too many files to compare)"})
+	}
+	budget := int64(hashBudget)
+	hash := func(path string, size int64) string {
+		if budget -= size; budget < 0 || ctx.Err() != nil {
+			return ""
+		}
+		return c.hash(path, size)
 	}
 	for path, now := range after {
 		was, existed := before[path]
 		switch {
 		case !existed:
-			events = append(events, audit.FileEvent{Op: audit.Create, Path: path, Bytes: now.size, Hash: c.hash(path, now.size)})
+			events = append(events, audit.FileEvent{Op: audit.Create, Path: path, Bytes: now.size, Hash: hash(path, now.size)})
 		case was != now:
-			events = append(events, audit.FileEvent{Op: audit.Write, Path: path, Bytes: now.size, Hash: c.hash(path, now.size)})
+			events = append(events, audit.FileEvent{Op: audit.Write, Path: path, Bytes: now.size, Hash: hash(path, now.size)})
 		}
 	}
 	for path, was := range before {
