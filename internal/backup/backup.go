@@ -1,9 +1,11 @@
 // Package backup writes a home into one file and brings it back.
 //
 // It owns the archive: a gzipped tar of the database (a consistent copy, taken
-// while an instance runs), config/, phantom-config/, the keys and the
+// while an instance runs), config/, phantom-config/, the audit key and the
 // terminal's log, encrypted with age if there is a recipient. .env.local is
-// put in only when it is encrypted. It refuses to overwrite a file, to restore
+// put in only when it is encrypted. The control key never is: whoever has it
+// is the owner, the agent can read most places where backups lie, and a home
+// without one makes a new one. It refuses to overwrite a file, to restore
 // into a home that is in use or not empty, and any archive entry that is not one
 // of the names above.
 package backup
@@ -37,7 +39,7 @@ const (
 )
 
 // kept are the files of data/ that are archived as they are.
-var kept = [...]string{"data/control.key", "data/audit.key", "data/terminal.jsonl"}
+var kept = [...]string{"data/audit.key", "data/terminal.jsonl"}
 
 // belongs reports whether an archive may hold an entry of that name.
 func belongs(name string) bool {
@@ -174,7 +176,8 @@ func add(archive *tar.Writer, root *os.Root, name, as string) (err error) {
 }
 
 // Restore brings an archive back into an empty home. identity (AGE-SECRET-KEY-…)
-// opens an encrypted one. It returns the names of what it wrote.
+// opens an encrypted one. It returns the names of what it wrote. If anything is
+// wrong, it takes away what it wrote: half a home would start as if it were one.
 func Restore(ctx context.Context, home config.Home, file, identity string) (names []string, err error) {
 	if ok, err := home.Exists(); err != nil || ok {
 		return nil, errors.Join(err, fmt.Errorf("%s holds a phantom already: restore into an empty home, named by --home", home.Dir()))
@@ -201,6 +204,15 @@ func Restore(ctx context.Context, home config.Home, file, identity string) (name
 			return nil, fmt.Errorf("restore: %w", err)
 		}
 	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, name := range names {
+			err = errors.Join(err, root.Remove(name))
+		}
+		names = nil
+	}()
 	archive := tar.NewReader(plain)
 	for {
 		header, err := archive.Next()
@@ -259,7 +271,11 @@ func extract(root *os.Root, archive *tar.Reader, header *tar.Header) (err error)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, root.Remove(header.Name))
+		}
+	}()
 	if _, err := io.Copy(f, archive); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func lived(t *testing.T) config.Home {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		h.LogKey(): "the audit key", h.TerminalLog(): "{}\n", h.EnvFile(): "ANTHROPIC_API_KEY=planted\n",
+		h.LogKey(): "the audit key", h.ControlKey(): "the control key", h.TerminalLog(): "{}\n", h.EnvFile(): "ANTHROPIC_API_KEY=planted\n",
 		filepath.Join(h.Evolved(), "persona.md"): "# Persona\nDry humour.\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -97,6 +97,9 @@ func TestRoundTrip(t *testing.T) {
 				if got, err := os.ReadFile(filepath.Join(to.Dir(), name)); err != nil || !bytes.Equal(got, want) {
 					t.Errorf("%s came back as %q, %v", name, got, err)
 				}
+			}
+			if _, err := os.Stat(to.ControlKey()); err == nil {
+				t.Error("the control key is in the backup: whoever reads that could decide approvals")
 			}
 			if _, err := os.Stat(to.EnvFile()); (err == nil) != tt.env {
 				t.Errorf(".env.local restored: %v, want %v", err == nil, tt.env)
@@ -171,5 +174,57 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	if _, err := Restore(t.Context(), home(t), empty, ""); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("an empty file: %v", err)
+	}
+}
+
+// A backup that ends too early must not leave a home that starts without its
+// memory and its record.
+func TestDamagedBackupLeavesNoHome(t *testing.T) {
+	from, file := lived(t), filepath.Join(t.TempDir(), "b")
+	if err := Write(t.Context(), from, file, ""); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keep := range []int{len(whole) / 4, len(whole) / 2, len(whole) - 40} {
+		if err := os.WriteFile(file, whole[:keep], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		to := home(t)
+		if names, err := Restore(t.Context(), to, file, ""); err == nil {
+			t.Fatalf("%d of %d bytes were restored as %v", keep, len(whole), names)
+		}
+		err := filepath.WalkDir(to.Dir(), func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				t.Errorf("%d of %d bytes left %s behind", keep, len(whole), path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What is in the home already is never taken away.
+func TestFailedRestoreKeepsWhatWasThere(t *testing.T) {
+	from, file := lived(t), filepath.Join(t.TempDir(), "b")
+	if err := Write(t.Context(), from, file, ""); err != nil {
+		t.Fatal(err)
+	}
+	to := home(t)
+	if err := os.MkdirAll(to.Data(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to.LogKey(), []byte("older"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), to, file, ""); err == nil {
+		t.Fatal("restored over an audit key")
+	}
+	if raw, err := os.ReadFile(to.LogKey()); err != nil || string(raw) != "older" {
+		t.Errorf("the audit key holds %q, %v", raw, err)
 	}
 }

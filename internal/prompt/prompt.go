@@ -15,7 +15,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
+	"syscall"
 
 	"phantom/internal/llm"
 	"phantom/internal/memory"
@@ -196,13 +198,16 @@ func recalled(items []memory.Item) string {
 	return section("Recalled memory", strings.TrimSpace(b.String()))
 }
 
-// frame marks a text as data. The end mark inside it is defused, so that the
-// text cannot step out of its frame.
+// frameMark is what begins or ends a frame, however it is written.
+var frameMark = regexp.MustCompile(`(?i)<(\s*/?\s*data)`)
+
+// frame marks a text as data. The marks inside it are defused, so that the text
+// can neither step out of its frame nor open one of another provenance.
 func frame(from phantom.Provenance, text string) string {
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, strings.ReplaceAll(text, "</data", "<\u200b/data"))
+	return fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, frameMark.ReplaceAllString(text, "<\u200b$1"))
 }
 
 func section(title, body string) string {
@@ -229,20 +234,18 @@ func readFile(dir, name string, limit int64) (text string, err error) {
 		return "", fmt.Errorf("read %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("read %s: %w", name, err)
-	case !info.Mode().IsRegular(): // a FIFO would hold the turn up for ever
+	// O_NONBLOCK, because a FIFO would hold the turn up for ever.
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	f, err := root.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", err
+	}
 	raw, err := io.ReadAll(io.LimitReader(f, limit))
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", name, err)
