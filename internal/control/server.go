@@ -67,6 +67,7 @@ type Server struct {
 	Deps
 	listener net.Listener
 	http     *http.Server
+	refused  refusals
 }
 
 // Listen takes the socket over from a process that is gone; the caller holds
@@ -114,6 +115,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		err = nil
 	}
 	accepting.Wait()
+	s.tellMore(ctx, s.refused.rest())
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
@@ -126,63 +128,6 @@ func (s *Server) Close() error {
 		return err
 	}
 	return nil
-}
-
-// provedListener hands out connections whose other end has the key. Proofs run
-// side by side, so that one silent caller holds nobody up.
-type provedListener struct {
-	net.Listener
-	server *Server
-	conns  chan net.Conn // unbuffered: one goroutine a connection waits at most as long as the server lives
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *provedListener) accept(ctx context.Context) {
-	var greeting sync.WaitGroup
-	defer greeting.Wait()
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			l.once.Do(func() { close(l.closed) })
-			return
-		}
-		greeting.Go(func() {
-			if err := greet(conn, l.server.Key, false); err != nil {
-				l.server.refuse(ctx, conn, err)
-				return
-			}
-			select {
-			case l.conns <- conn:
-			case <-l.closed:
-				_ = conn.Close() // the server is going down
-			}
-		})
-	}
-}
-
-// Accept implements net.Listener.
-func (l *provedListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (l *provedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// refuse audits a caller without the key.
-func (s *Server) refuse(ctx context.Context, conn net.Conn, cause error) {
-	err := s.Audit.Refuse(context.WithoutCancel(ctx), audit.Entry{Surface: "control", Principal: "unproved", Method: "connect", Target: s.Socket}, cause.Error())
-	if err := errors.Join(err, conn.Close()); err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelError, "refused control connection", slog.Any("error", err))
-	}
 }
 
 func (s *Server) routes() http.Handler {
