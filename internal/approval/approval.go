@@ -168,7 +168,7 @@ func (s *Store) take(ctx context.Context, id phantom.ApprovalID) (answer Answer,
 	err = s.db.WithTx(ctx, func(tx *store.Tx) error {
 		var state, by string
 		var expires int64
-		if err := tx.QueryRow(ctx, `SELECT state, coalesce(decided_by, ''), expires_at FROM approvals WHERE id = ?`, id).Scan(&state, &by, &expires); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT state, decided_by, expires_at FROM approvals WHERE id = ?`, id).Scan(&state, &by, &expires); err != nil {
 			return err
 		}
 		answer, open = Answer{}, false // the transaction may be tried again
