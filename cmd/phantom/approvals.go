@@ -44,7 +44,7 @@ func (c *cli) approvalsCommand() *cobra.Command {
 }
 
 func writeQuestion(w io.Writer, q approval.Question) {
-	fmt.Fprintf(w, "%d  %s  (%v left)\n   in %s\n   because %s\n", q.Number, printable(q.Summary), time.Until(q.Expires).Round(time.Second), printable(q.CWD), printable(q.Reason))
+	fmt.Fprintf(w, "%d  %s  (%v left)\n   in %s\n   because %s\n", q.Number, quoted(q.Summary), time.Until(q.Expires).Round(time.Second), printable(q.CWD), printable(q.Reason))
 }
 
 func (c *cli) decideCommand(name, short string, approve bool) *cobra.Command {

@@ -129,16 +129,16 @@ func (l *liveText) end() {
 func (c *cli) activity(e control.Event) {
 	switch e.Kind {
 	case control.EventStarted:
-		fmt.Fprintf(c.stderr, "• %s %s\n", e.Tool, printable(e.Text))
+		fmt.Fprintf(c.stderr, "• %s %s\n", printable(e.Tool), printable(e.Text))
 	case control.EventFinished:
 		mark := "✓"
 		if e.Failed {
 			mark = "✗"
 		}
-		fmt.Fprintf(c.stderr, "%s %s %s\n", mark, e.Tool, printable(e.Text))
+		fmt.Fprintf(c.stderr, "%s %s %s\n", mark, printable(e.Tool), printable(e.Text))
 	case control.EventAsked:
 		fmt.Fprintf(c.stderr, "? %s\n  in %s\n  because %s\n  answer with: phantom approvals approve %d   or: phantom approvals deny %d\n",
-			printable(e.Question.Summary), printable(e.Question.CWD), printable(e.Question.Reason), e.Question.Number, e.Question.Number)
+			quoted(e.Question.Summary), printable(e.Question.CWD), printable(e.Question.Reason), e.Question.Number, e.Question.Number)
 	case control.EventNotice, control.EventRestart:
 		fmt.Fprintf(c.stderr, "! %s\n", printable(e.Text))
 	}

@@ -14,8 +14,8 @@ func (c *cli) backupCommand() *cobra.Command {
 	var recipient string
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Write the home's database, configuration and keys into one file",
-		Long: "Writes a consistent copy of the database, the configuration, the evolved configuration, the keys and the terminal's log\n" +
+		Short: "Write the home's database and configuration into one file",
+		Long: "Writes a consistent copy of the database, the configuration, the evolved configuration, the audit key and the terminal's log\n" +
 			"into a new file (0600), also while an instance runs. Secrets in .env.local are put in only when it is encrypted.",
 		Example: "  phantom backup phantom.tar.gz\n  phantom backup --recipient age1… phantom.tar.gz.age",
 		Args:    cobra.ExactArgs(1),
@@ -32,6 +32,9 @@ func (c *cli) backupCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.stdout, "%s: %d bytes\n", args[0], info.Size())
+			if recipient == "" {
+				fmt.Fprintln(c.stderr, "phantom: it is not encrypted, and the agent can read most files of this user: move it to another machine, or name a --recipient")
+			}
 			return nil
 		},
 	}

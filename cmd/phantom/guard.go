@@ -162,18 +162,28 @@ func (c *cli) guardURLCommand() *cobra.Command {
 
 // guards builds what judges; without a home it judges as a fresh one would.
 func (c *cli) guards() (app.Guards, error) {
-	conf, err := c.load(false, config.Overrides{})
+	conf, err := c.settings()
 	if err != nil {
-		home, homeErr := config.FindHome(c.home)
-		if homeErr != nil {
-			return app.Guards{}, homeErr
-		}
-		if exists, existsErr := home.Exists(); exists || existsErr != nil {
-			return app.Guards{}, err
-		}
-		conf = config.Defaults(home)
+		return app.Guards{}, err
 	}
 	return app.NewGuards(conf)
+}
+
+// settings are those of the home, or of a fresh one if there is no home. A home
+// whose settings cannot be read is an error.
+func (c *cli) settings() (*config.Config, error) {
+	conf, err := c.load(false, config.Overrides{})
+	if err == nil {
+		return conf, nil
+	}
+	home, homeErr := config.FindHome(c.home)
+	if homeErr != nil {
+		return nil, homeErr
+	}
+	if exists, existsErr := home.Exists(); exists || existsErr != nil {
+		return nil, err
+	}
+	return config.Defaults(home), nil
 }
 
 // argument is the one argument, or standard input.

@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "phantom:", err)
+	fmt.Fprintln(stderr, "phantom:", printable(err.Error())) // it may quote a model or a host
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}

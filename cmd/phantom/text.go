@@ -18,3 +18,8 @@ func printable(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
+
+// quoted is printable text whose further lines are marked as belonging to it:
+// an action that is to be approved could otherwise write, in its own later
+// lines, where it runs and why it is harmless.
+func quoted(text string) string { return strings.ReplaceAll(printable(text), "\n", "\n   │ ") }
