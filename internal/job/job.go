@@ -30,7 +30,7 @@ const (
 	// workers bounds the jobs under way; each only wakes somebody.
 	workers = 2
 	// stopTimeout is the budget for jobs that are under way at shutdown.
-	stopTimeout = 5 * time.Second
+	stopTimeout = 15 * time.Second
 )
 
 // Wake is one wake-up: what kind of thing, and which.

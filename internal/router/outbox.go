@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"phantom/internal/phantom"
@@ -87,7 +88,7 @@ func (r *Router) deliverDue(ctx context.Context, c Channel) (time.Duration, erro
 			return min(wait, idleScan), nil
 		}
 		try, cancel := context.WithTimeout(ctx, deliverTimeout)
-		sendErr := c.Deliver(try, d)
+		sendErr := deliver(try, c, d)
 		cancel()
 		if sendErr != nil && ctx.Err() != nil {
 			return idleScan, ctx.Err() // broken off by the shutdown, which is no failure of the channel
@@ -99,6 +100,17 @@ func (r *Router) deliverDue(ctx context.Context, c Channel) (time.Duration, erro
 			return idleScan, ctx.Err()
 		}
 	}
+}
+
+// deliver hands one reply to its channel. A channel that panics has failed: a
+// text that did it again after every restart would keep the process down.
+func deliver(ctx context.Context, c Channel, d phantom.Delivery) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("channel %s panicked: %v\n%s", c.Name(), p, debug.Stack())
+		}
+	}()
+	return c.Deliver(ctx, d)
 }
 
 // untilDue is how long a reply has to wait. A wait that no backoff explains

@@ -128,6 +128,25 @@ func TestClockThatWasSetBackDelaysNothing(t *testing.T) {
 	}
 }
 
+func TestChannelThatPanicsHasFailed(t *testing.T) {
+	h := newHouse(t, options{})
+	h.put("main", "poison")
+	h.put("other", "hello")
+	h.post.refuse = func(d phantom.Delivery) error {
+		if d.Text == "poison" {
+			panic("a bug")
+		}
+		return nil
+	}
+	h.work()
+	if got := h.given(); !slices.Equal(got, []string{"hello"}) {
+		t.Errorf("delivered %q, want the other conversation's reply", got)
+	}
+	if _, attempts, _, err := h.oldest(t.Context(), "terminal"); err != nil || attempts != 1 {
+		t.Errorf("attempts = %d, %v; want the panic counted", attempts, err)
+	}
+}
+
 func TestDeliveryBrokenOffByTheShutdownCountsNoTry(t *testing.T) {
 	h := newHouse(t, options{})
 	h.put("main", "hello")

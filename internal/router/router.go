@@ -122,6 +122,8 @@ func (r *Router) Run(ctx context.Context) error {
 	r.running, r.ctx = true, turns
 	r.mu.Unlock()
 	if err := r.resume(ctx); err != nil {
+		interrupt(agent.ErrInterrupted)
+		r.rest(interrupt) // what was resumed must not outlive the database
 		return err
 	}
 	var listeners, senders sync.WaitGroup
