@@ -1,0 +1,61 @@
+package tool
+
+import (
+	"strings"
+	"testing"
+
+	"phantom/internal/phantom"
+)
+
+// Whatever a model sends as arguments is understood or refused, without a
+// panic, and never allowed without having been judged.
+func FuzzArguments(f *testing.F) {
+	b := setUp(f, nil)
+	for _, seed := range []string{
+		`{}`, `null`, `[]`, `"x"`, `{"command":"echo hi"}`, `{"command":"a\u0000b","timeout_seconds":1e30}`, `{"path":"../config/phantom.yaml"}`,
+		`{"path":"~"}`, `{"path":"f","content":""}`, `{"path":"f","old":"a","new":"b","all":true}`, `{"pattern":"{a,[b"}`, `{"pattern":"**/../*","path":"/"}`,
+		`{"pattern":"(a{1000}){1000}"}`, `{"url":"http://[::1%25eth0]/"}`, `{"job":"job-1","wait_seconds":9223372036854775807}`, `{"text":"\ud800"}`, `{"path":`,
+	} {
+		f.Add([]byte(seed))
+	}
+	ctx := b.owner(f.Context())
+	f.Fuzz(func(t *testing.T, input []byte) {
+		for name, def := range b.tools {
+			p, err := def.prepare(ctx, input)
+			if err != nil {
+				continue
+			}
+			if p.run == nil {
+				t.Fatalf("%s %q: a plan that does nothing", name, input)
+			}
+			if p.verdict.Decision == phantom.Allow && (name == "read_file" || name == "write_file" || name == "edit_file") && !strings.HasPrefix(p.target+"/", b.path("")+"/") {
+				t.Errorf("%s %q: allowed to open %q", name, input, p.target)
+			}
+		}
+	})
+}
+
+// Whatever is written in whatever pieces, what is kept is bounded, and whole
+// if it is short.
+func FuzzCapture(f *testing.F) {
+	f.Add([]byte("one two\n-----END PRIVATE KEY-----"), uint16(3), uint16(1))
+	f.Add([]byte("x"), uint16(1), uint16(60_000))
+	f.Add([]byte(" \xff\n"), uint16(2), uint16(20_000))
+	f.Fuzz(func(t *testing.T, piece []byte, size, times uint16) {
+		var c capture
+		all := strings.Repeat(string(piece), min(int(times), 1+100_000/max(1, len(piece))))
+		step := max(1, int(size))
+		for rest := all; rest != ""; rest = rest[min(step, len(rest)):] {
+			if _, err := c.Write([]byte(rest[:min(step, len(rest))])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := c.String()
+		if len(all) <= headLimit+tailLimit && got != all || len(got) > headLimit+tailLimit+100 {
+			t.Errorf("%d bytes became %d", len(all), len(got))
+		}
+		if first := c.take(true); len(first) > len(got) || first+c.take(false) != got {
+			t.Errorf("two looks do not add up to the whole of %d bytes", len(got))
+		}
+	})
+}
