@@ -448,11 +448,11 @@ func TestSlotIsNeverLost(t *testing.T) {
 	<-slots
 	calls.Wait()
 	if got := len(slots); got != 1 {
-		t.Errorf("the turn holds %d places, want 1", got)
+		t.Fatalf("the turn holds %d places, want 1", got)
 	}
 	s.give()
 	if got := len(slots); got != 0 {
-		t.Errorf("%d places are lost", got)
+		t.Fatalf("%d places are lost", got)
 	}
 	slots <- struct{}{}
 	slots <- struct{}{}
