@@ -41,6 +41,10 @@ import (
 // home's control key.
 const ownerName = "owner"
 
+// recoverTimeout bounds the wait for processes of a killed Phantom to die. They
+// die in milliseconds; one that the kernel holds must be seen by a person.
+const recoverTimeout = 30 * time.Second
+
 // Options say what to build.
 type Options struct {
 	Config  *config.Config
@@ -172,7 +176,9 @@ func (a *App) openGuard(ctx context.Context) error {
 	if a.sandbox, err = sandbox.New(ctx, conf); err != nil {
 		return err
 	}
-	killed, err := a.sandbox.Recover(ctx)
+	recovering, cancel := context.WithTimeout(ctx, recoverTimeout)
+	defer cancel()
+	killed, err := a.sandbox.Recover(recovering)
 	if err != nil {
 		return fmt.Errorf("end what an earlier process left running: %w", err)
 	}
