@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -96,6 +97,11 @@ func (t *turn) callAll(ctx context.Context, calls []phantom.ToolCall) ([]phantom
 	errs := make([]error, len(calls))
 	var wg sync.WaitGroup
 	run := func(i int) {
+		defer func() { // a panic of a goroutine would end the process instead of the turn
+			if p := recover(); p != nil {
+				errs[i] = fmt.Errorf("call %s panicked: %v\n%s", calls[i].Name, p, debug.Stack())
+			}
+		}()
 		r, err := t.call(ctx, calls[i])
 		if err != nil {
 			errs[i] = fmt.Errorf("call %s: %w", calls[i].Name, err)
@@ -103,10 +109,9 @@ func (t *turn) callAll(ctx context.Context, calls []phantom.ToolCall) ([]phantom
 		}
 		got[i] = &r
 	}
-	for i := 1; i < len(calls); i++ {
+	for i := range calls {
 		wg.Go(func() { run(i) })
 	}
-	run(0) // here, because a panic of a goroutine would end the process
 	wg.Wait()
 	var results []phantom.ToolResult
 	for _, r := range got {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -134,6 +135,16 @@ func (a *App) openStore(ctx context.Context) error {
 	if a.Config.Database != "sqlite" {
 		return errors.New("config/phantom.yaml: this version keeps its data in SQLite only: write `database: sqlite`")
 	}
+	// The key comes first: a database without it has lost what vouches for its
+	// record, so only a home that has no database yet gets a new one.
+	_, err := os.Lstat(a.Config.Home.Database())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for the database: %w", err)
+	}
+	key, err := loadKey(a.Config.Home.LogKey(), err != nil)
+	if err != nil {
+		return err
+	}
 	db, err := store.Open(ctx, store.Options{Path: a.Config.Home.Database()})
 	if err != nil {
 		return err
@@ -141,10 +152,6 @@ func (a *App) openStore(ctx context.Context) error {
 	a.db = db
 	a.onClose("database", db.Close)
 	if a.jobs, err = job.New(ctx, db, a.part("job")); err != nil {
-		return err
-	}
-	key, err := loadKey(a.Config.Home.LogKey())
-	if err != nil {
 		return err
 	}
 	a.redact.Add(key)
@@ -250,7 +257,7 @@ func (a *App) openMind(context.Context) error {
 
 // openDoors listens. From here on callers wait instead of being refused.
 func (a *App) openDoors(ctx context.Context) error {
-	key, err := loadKey(a.Config.Home.ControlKey())
+	key, err := loadKey(a.Config.Home.ControlKey(), true)
 	if err != nil {
 		return err
 	}
@@ -322,13 +329,4 @@ func (a *App) Run(ctx context.Context) error {
 		err = errors.Join(err, e)
 	}
 	return err
-}
-
-// loadKey returns the key in a file of 0600, written once; see keyFile.
-func loadKey(path string) (secret.Value, error) {
-	key, err := keyFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return newKey(path)
-	}
-	return key, err
 }

@@ -3,7 +3,9 @@ package app
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -13,6 +15,18 @@ import (
 
 // keySize is the length of a key, in bytes.
 const keySize = 32
+
+// loadKey reads a key; create says that a missing one may be made.
+func loadKey(path string, create bool) (secret.Value, error) {
+	key, err := keyFile(path)
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return key, err
+	case create:
+		return newKey(path)
+	}
+	return secret.Value{}, fmt.Errorf("the key file %s is missing beside a database that needs it: put it back from a backup; phantom does not replace it", path)
+}
 
 // keyFile reads a key. A damaged one is an error and never replaced: with a
 // new key, what the old one vouched for could not be checked any more.

@@ -103,7 +103,7 @@ var powers = []power{
 	{"step round the type system", []string{"unsafe", "C"}, []string{"sandbox"}},
 	{"decode what can allocate at will", []string{"encoding/gob"}, nil},
 	{"draw weak random numbers", []string{"math/rand"}, nil}, // math/rand/v2 serves jitter; keys come from crypto/rand
-	{"recover from a panic", []string{"builtin.recover"}, []string{"router", "httpserver"}},
+	{"recover from a panic", []string{"builtin.recover"}, []string{"agent", "router", "httpserver"}},
 	{"reveal a secret", []string{"*.Reveal"}, []string{"secret", "config", "vault", "audit", "access", "control", "sandbox", "llm/anthropic", "llm/openai", "channel"}},
 	{"open the database", []string{"database/sql.Open", "database/sql.OpenDB", "database/sql.Register", "modernc.org/sqlite", "github.com/pressly/goose/v3", "github.com/jackc/pgx/v5"}, []string{"store"}},
 	{"queue jobs", []string{"github.com/riverqueue/river"}, []string{"job"}},
