@@ -8,6 +8,8 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -55,6 +57,18 @@ func (e *APIError) Temporary() bool {
 		return true
 	}
 	return e.Status == 408 || e.Status == 409 || e.Status == 429 || e.Status >= 500
+}
+
+// RetryAfter reads how long a provider asks to wait, in both forms that
+// providers use; 0 if it does not say. A date is not in use there.
+func RetryAfter(h http.Header) time.Duration {
+	if ms, err := strconv.Atoi(h.Get("Retry-After-Ms")); err == nil && ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s > 0 {
+		return time.Duration(s * float64(time.Second))
+	}
+	return 0
 }
 
 // UnreachableError says that no connection to the provider could be had.

@@ -14,8 +14,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strconv"
-	"time"
 
 	sdk "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -167,7 +165,7 @@ func (d *driver) translate(ctx context.Context, req llm.Request, err error, begu
 			e.Type, e.Message = body.Error.Type, body.Error.Message
 		}
 		if api.Response != nil {
-			e.RetryAfter = retryAfter(api.Response.Header)
+			e.RetryAfter = llm.RetryAfter(api.Response.Header)
 		}
 		return e
 	}
@@ -176,15 +174,4 @@ func (d *driver) translate(ctx context.Context, req llm.Request, err error, begu
 		return fmt.Errorf("%w: %w", llm.ErrCut, err)
 	}
 	return &llm.UnreachableError{Provider: provider, Err: err}
-}
-
-// retryAfter reads both forms in seconds; a date is not in use there.
-func retryAfter(h http.Header) time.Duration {
-	if ms, err := strconv.Atoi(h.Get("Retry-After-Ms")); err == nil && ms > 0 {
-		return time.Duration(ms) * time.Millisecond
-	}
-	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s > 0 {
-		return time.Duration(s * float64(time.Second))
-	}
-	return 0
 }

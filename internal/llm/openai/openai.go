@@ -15,9 +15,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -116,7 +114,7 @@ func (d *driver) translate(ctx context.Context, req llm.Request, err error, begu
 			e.Message = strings.TrimSpace(api.RawJSON())
 		}
 		if api.Response != nil {
-			e.RetryAfter = retryAfter(api.Response.Header)
+			e.RetryAfter = llm.RetryAfter(api.Response.Header)
 		}
 		return e
 	}
@@ -138,15 +136,4 @@ func (d *driver) translate(ctx context.Context, req llm.Request, err error, begu
 		return fmt.Errorf("%w: %w", llm.ErrCut, err)
 	}
 	return &llm.UnreachableError{Provider: provider, Err: err}
-}
-
-// retryAfter reads the header's form in seconds; a date is not in use there.
-func retryAfter(h http.Header) time.Duration {
-	if ms, err := strconv.Atoi(h.Get("Retry-After-Ms")); err == nil && ms > 0 {
-		return time.Duration(ms) * time.Millisecond
-	}
-	if s, err := strconv.ParseFloat(h.Get("Retry-After"), 64); err == nil && s > 0 {
-		return time.Duration(s * float64(time.Second))
-	}
-	return 0
 }
