@@ -88,12 +88,13 @@ func TestRefusals(t *testing.T) {
 func TestUnknownToolName(t *testing.T) {
 	b := setUp(t, nil)
 	got := b.call("\x1b[2J"+planted+strings.Repeat("x", 1<<20), values{})
-	shown := got.Content + b.rows("intent")[0].Tool
+	var shown strings.Builder
+	shown.WriteString(got.Content + b.rows("intent")[0].Tool)
 	for _, e := range b.seen() {
-		shown += e.Tool + e.Summary + e.Preview
+		shown.WriteString(e.Tool + e.Summary + e.Preview)
 	}
-	if strings.Contains(shown, "\x1b") || strings.Contains(shown, planted) || len(shown) > 4096 {
-		t.Errorf("%d bytes are shown: %.300q", len(shown), shown)
+	if strings.Contains(shown.String(), "\x1b") || strings.Contains(shown.String(), planted) || len(shown.String()) > 4096 {
+		t.Errorf("%d bytes are shown: %.300q", len(shown.String()), shown.String())
 	}
 }
 
@@ -208,17 +209,18 @@ func TestNothingShowsASecret(t *testing.T) {
 	b.call("list_files", values{})
 	b.call("web_fetch", values{"url": "http://x/" + long + "?k=" + planted})
 	b.call("remember", values{"text": long + planted})
-	results := b.call("memory_search", values{"query": planted}).Content
+	var results strings.Builder
+	results.WriteString(b.call("memory_search", values{"query": planted}).Content)
 	for _, e := range b.seen() {
-		results += e.Tool + e.Summary + e.Preview
+		results.WriteString(e.Tool + e.Summary + e.Preview)
 	}
 	for _, kind := range []string{"intent", "outcome"} {
 		for _, r := range b.rows(kind) {
-			results += r.Target + r.Input + r.Detail
+			results.WriteString(r.Target + r.Input + r.Detail)
 		}
 	}
-	results += strings.Join(b.files(), "\n")
-	if i := strings.Index(results, planted[:12]); i >= 0 {
-		t.Errorf("a secret is shown: …%.120q", results[max(0, i-60):])
+	results.WriteString(strings.Join(b.files(), "\n"))
+	if i := strings.Index(results.String(), planted[:12]); i >= 0 {
+		t.Errorf("a secret is shown: …%.120q", results.String()[max(0, i-60):])
 	}
 }
