@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"phantom/internal/audit"
 	"phantom/internal/phantom"
 	"phantom/internal/store"
 )
@@ -87,19 +88,35 @@ func (r *Router) deliverDue(ctx context.Context, c Channel) (time.Duration, erro
 		if wait := untilDue(due, attempts); wait > 0 {
 			return min(wait, idleScan), nil
 		}
+		intent, err := r.Audit.Intent(ctx, audit.Entry{
+			Surface: c.Name(), Principal: "phantom", Method: "send", Target: string(d.Conversation), Input: d.Text, Turn: d.Turn,
+		})
+		if err != nil {
+			return idleScan, err // what cannot be recorded is not sent; it stays queued
+		}
+		began := time.Now()
 		try, cancel := context.WithTimeout(ctx, deliverTimeout)
 		sendErr := deliver(try, c, d)
 		cancel()
+		auditErr := r.Audit.Outcome(ctx, intent, sent(sendErr, time.Since(began)))
 		if sendErr != nil && ctx.Err() != nil {
-			return idleScan, ctx.Err() // broken off by the shutdown, which is no failure of the channel
+			return idleScan, errors.Join(ctx.Err(), auditErr) // broken off by the shutdown, which is no failure of the channel
 		}
-		if err := r.settle(ctx, d, attempts+1, sendErr); err != nil {
+		if err := errors.Join(r.settle(ctx, d, attempts+1, sendErr), auditErr); err != nil {
 			return idleScan, err
 		}
 		if ctx.Err() != nil {
 			return idleScan, ctx.Err()
 		}
 	}
+}
+
+// sent is the record of one try.
+func sent(err error, took time.Duration) audit.Outcome {
+	if err != nil {
+		return audit.Outcome{Status: audit.Failed, Detail: err.Error(), Duration: took}
+	}
+	return audit.Outcome{Status: audit.OK, Duration: took}
 }
 
 // deliver hands one reply to its channel. A channel that panics has failed: a

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"phantom/internal/audit"
 	"phantom/internal/phantom"
 	"phantom/internal/store"
 )
@@ -80,6 +81,48 @@ func TestDeliveryIsRetriedUntilItIsADeadLetter(t *testing.T) {
 			t.Errorf("error = %q, %v", reason, err)
 		}
 	})
+}
+
+// A reply that cannot be recorded does not leave; a reply that left has an
+// intent and an outcome, with its text redacted.
+func TestDeliveriesAreAudited(t *testing.T) {
+	h := newHouse(t, options{})
+	h.post.refuse = func(phantom.Delivery) error {
+		rows, err := h.Audit.Tail(t.Context(), audit.Filter{Limit: 10, Surface: "terminal"})
+		if err != nil || len(rows) != 1 || rows[0].Kind != "intent" {
+			t.Errorf("while it is sent the log holds %+v (%v), want the intent alone", rows, err)
+		}
+		return nil
+	}
+	h.put("main", "the password is hunter2-hunter2")
+	h.work()
+	rows, err := h.Audit.Tail(t.Context(), audit.Filter{Limit: 10, Surface: "terminal"})
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("the log holds %+v (%v), want intent and outcome", rows, err)
+	}
+	in, out := rows[0], rows[1]
+	if in.Method != "send" || in.Principal != "phantom" || in.Target != "terminal:main" || in.Input != "the password is [redacted]" || out.Outcome != audit.OK {
+		t.Errorf("intent %+v, outcome %+v", in, out)
+	}
+
+	err = h.DB.WithTx(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `CREATE TRIGGER no_more BEFORE INSERT ON audit_log BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.given()
+	h.put("main", "unrecorded")
+	if _, err := h.deliverDue(t.Context(), h.post); err == nil {
+		t.Error("deliverDue without a record: no error")
+	}
+	if got := h.given(); len(got) != 0 {
+		t.Errorf("%q left without a record", got)
+	}
+	if _, outbox, dead, err := h.Depths(t.Context()); outbox != 1 || dead != 0 || err != nil {
+		t.Errorf("outbox %d, dead %d (%v): want the reply still queued", outbox, dead, err)
+	}
 }
 
 func TestOrderOfDeliveries(t *testing.T) {
