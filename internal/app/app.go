@@ -164,7 +164,26 @@ func (a *App) openStore(ctx context.Context) error {
 	if _, err := a.audit.Recover(ctx); err != nil {
 		return err
 	}
+	if err := a.recordRun(ctx); err != nil {
+		return err
+	}
 	return a.ledger.Recover(ctx)
+}
+
+// recordRun records the life of this process and the configuration that it
+// works by, which is read only here: where the digest differs from that of
+// the start before, the configuration was changed in between.
+func (a *App) recordRun(ctx context.Context) error {
+	intent, err := a.audit.Intent(ctx, audit.Entry{
+		Surface: "process", Principal: "phantom", Method: "start", Target: "phantom " + a.Version, Input: "config sha256:" + a.Config.Digest,
+	})
+	if err != nil {
+		return err
+	}
+	a.onClose("record of this run", func() error {
+		return a.audit.Outcome(context.WithoutCancel(ctx), intent, audit.Outcome{Status: audit.OK, Detail: "stopped", Duration: time.Since(a.began)})
+	})
+	return nil
 }
 
 func (a *App) part(name string) *slog.Logger { return a.Log.With(slog.String("component", name)) }

@@ -15,8 +15,11 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -60,6 +63,7 @@ type Config struct {
 	MCP             MCP
 	Disabled        []Disabled     // optional parts that are configured but unusable
 	Secrets         []secret.Value // every secret the process was given
+	Digest          string         // sha256 of the files as they were read, in hex: a change of the configuration shows in it
 }
 
 // The provider types.
@@ -155,6 +159,7 @@ func Load(h Home, o Overrides) (*Config, error) {
 		home:   h,
 		env:    &environ{process: processEnviron(), local: local, localName: filepath.Base(h.EnvFile())},
 		config: defaults(h),
+		sum:    sha256.New(),
 	}
 	c := l.config
 	c.Secrets = l.env.secrets()
@@ -176,6 +181,7 @@ func Load(h Home, o Overrides) (*Config, error) {
 	if len(l.problems) > 0 {
 		return nil, errors.New(strings.Join(l.problems, "\n"))
 	}
+	c.Digest = hex.EncodeToString(l.sum.Sum(nil))
 	return c, nil
 }
 
@@ -200,6 +206,7 @@ type loader struct {
 	modelNamed bool           // somewhere, so that Model is not the default
 	found      []secret.Value // secrets under names that do not look like it
 	problems   []string
+	sum        hash.Hash // over names, lengths and contents of what was read
 }
 
 // read judges one file of the config directory; one that is not there is one
@@ -212,6 +219,7 @@ func (l *loader) read(name string, judge func(strict.Node)) {
 		l.problems = append(l.problems, err.Error())
 		return
 	}
+	fmt.Fprintf(l.sum, "%q %d\n%s", name, len(raw), raw)
 	root := strict.Parse(filepath.Join("config", name), raw, l.env.lookup)
 	if len(root.Problems()) == 0 {
 		judge(root)

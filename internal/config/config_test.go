@@ -49,6 +49,39 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// The record of a start names the digest, so whatever the owner changes in a
+// file must change it, and nothing else may.
+func TestDigestFollowsTheFiles(t *testing.T) {
+	h := newHome(t)
+	load := func() string {
+		c, err := config.Load(h, config.Overrides{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Digest
+	}
+	before := load()
+	if again := load(); again != before || len(before) != 64 {
+		t.Fatalf("digest %q, then %q of the same files", before, again)
+	}
+	seen := map[string]string{before: "the fresh home"}
+	for _, name := range []string{"phantom.yaml", "guard.yaml", "mcp.yaml", "channels.yaml", "roles/swe.yaml"} {
+		path := filepath.Join(h.Config(), name)
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(raw, "# a remark\n"...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := load()
+		if other, ok := seen[got]; ok {
+			t.Errorf("after a change of %s the digest is that of %s", name, other)
+		}
+		seen[got] = "a change of " + name
+	}
+}
+
 func TestBadFlagIsRefused(t *testing.T) {
 	h := newHome(t)
 	for _, port := range []int{-1, 65536} {
