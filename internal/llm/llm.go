@@ -90,6 +90,9 @@ type Part struct {
 	Call *phantom.ToolCall `json:"call,omitempty"`
 	// Result is set on tool_result parts, in user messages only.
 	Result *phantom.ToolResult `json:"result,omitempty"`
+	// Taint names where untrusted text came from that this part holds or was
+	// written by; it is ours, and no driver sends it.
+	Taint phantom.Taint `json:"taint,omitempty"`
 }
 
 // Text returns the message's text parts joined.

@@ -174,6 +174,7 @@ type ToolResult struct {
 	Content    string     `json:"content"`
 	IsError    bool       `json:"is_error,omitempty"`
 	Provenance Provenance `json:"provenance"`
+	Taint      Taint      `json:"taint,omitempty"` // where untrusted text in it came from
 }
 
 // Decision is what the guard says of an action. The zero value refuses.

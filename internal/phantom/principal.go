@@ -37,6 +37,7 @@ type contextKey uint8
 const (
 	principalKey contextKey = iota
 	turnKey
+	readingKey
 )
 
 // WithPrincipal returns a context that carries p.
