@@ -101,8 +101,14 @@ func (c *cli) guardExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d := guards.Policy.Explain(text, cwd)
-			return c.print(d, func(w io.Writer) { writeDerivation(w, d) })
+			told := struct {
+				policy.Derivation
+				Network string `json:"network"`
+			}{guards.Policy.Explain(text, cwd), guards.Policy.Network(text, cwd).Kind.String()}
+			return c.print(told, func(w io.Writer) {
+				writeDerivation(w, told.Derivation)
+				fmt.Fprintf(w, "network  %s\n", told.Network)
+			})
 		},
 	})
 	cmd.Flags().StringVar(&cwd, "cwd", "", "working directory of the command (default: the workspace)")

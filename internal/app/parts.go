@@ -15,6 +15,7 @@ import (
 	"phantom/internal/sandbox"
 	"phantom/internal/spend"
 	"phantom/internal/tool"
+	"phantom/internal/tool/file"
 )
 
 // bash is where every Linux distribution has it.
@@ -106,6 +107,7 @@ func policyConfig(c *config.Config) policy.Config {
 	for _, b := range c.Guard.Block {
 		p.Block = append(p.Block, policy.BlockRule(b))
 	}
+	p.Programs, p.Hosts = c.Guard.Network.Programs, c.Guard.Network.Hosts
 	return p
 }
 
@@ -120,8 +122,8 @@ func sandboxConfig(c *config.Config, helper []string) (sandbox.Config, error) {
 	}, nil
 }
 
-func places(c *config.Config) tool.Places {
-	p := tool.Places{Workspace: c.Home.Workspace(), Read: c.Home.Readable(), Protected: c.Home.Protected()}
+func places(c *config.Config) file.Places {
+	p := file.Places{Workspace: c.Home.Workspace(), Read: c.Home.Readable(), Protected: c.Home.Protected()}
 	for _, g := range c.Guard.Grants {
 		if g.Write {
 			p.Write = append(p.Write, g.Path)

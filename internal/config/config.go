@@ -110,6 +110,14 @@ type Guard struct {
 	Require  string   // least sandbox level: none, kernel, full
 	Profile  string   // of the agent's shell: computer, none
 	Ports    []int    // of the web, besides 80 and 443
+	Network  Network
+}
+
+// Network is what the shell may fetch while untrusted text is in the context.
+// A list that is not nil stands in place of the built-in one.
+type Network struct {
+	Programs []string // with the words that must follow: "npm ci"
+	Hosts    []string
 }
 
 // BlockRule is a command that the owner forbids: the program with all of the

@@ -305,7 +305,32 @@ func (l *loader) guardFile(root strict.Node) {
 				}
 			}))
 		}),
+		strict.Block("network", func(n strict.Node) {
+			n.Fields(written("programs", &g.Network.Programs, programRule()), written("hosts", &g.Network.Hosts, hostRule()))
+		}),
 	)
+}
+
+// written is a list that, once written, stands in place of the built-in one,
+// even if it is empty.
+func written(key string, to *[]string, r strict.Rule) strict.Field {
+	return strict.Block(key, func(n strict.Node) {
+		*to = []string{}
+		strict.Texts(key, to, r).Read(n)
+	})
+}
+
+func programRule() strict.Rule {
+	return strict.Want("a program without its directory, and the words that must follow it, as in npm ci", func(s string) bool {
+		words := strings.Fields(s)
+		return len(words) > 0 && strings.Join(words, " ") == s && !strings.ContainsAny(s, "/$`\"'*?") && !strings.Contains(s, " -")
+	})
+}
+
+func hostRule() strict.Rule {
+	return strict.Want("the name of a host, in lower case and without port, as in github.com", func(s string) bool {
+		return strings.Contains(s, ".") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-") == "" && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && strings.Trim(s, "0123456789.") != ""
+	})
 }
 
 // place is a path that guard.yaml opens: absolute or under ~, and not one of

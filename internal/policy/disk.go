@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,4 +49,22 @@ func (disk) Glob(pattern string) ([]string, error) {
 		return nil, fmt.Errorf("match %s: %w", pattern, err)
 	}
 	return found, nil
+}
+
+// Read refuses what is larger than a file of settings is.
+func (disk) Read(path string) (string, bool) {
+	// Without waiting: what stands there may be a pipe.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.IsDir() {
+		return "", err == nil
+	} else if !info.Mode().IsRegular() {
+		return "", false
+	}
+	const most = 1 << 20
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	return string(text), err == nil && len(text) <= most
 }

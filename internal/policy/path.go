@@ -10,15 +10,15 @@ import (
 	"phantom/internal/policy/shell"
 )
 
-// reach says what a deletion or change of a whole tree would hit, worst last.
-type reach uint8
+// harm says what a deletion or change of a whole tree would hit, worst last.
+type harm uint8
 
 const (
-	free    reach = iota // the agent's own, or nobody's
-	outside              // somebody's, but no part of the system
-	system               // a part of the system
-	root                 // the root, a home, the workspace or what holds them
-	guarded              // Phantom's own files
+	free    harm = iota // the agent's own, or nobody's
+	outside             // somebody's, but no part of the system
+	system              // a part of the system
+	root                // the root, a home, the workspace or what holds them
+	guarded             // Phantom's own files
 )
 
 func within(dirs []string, path string) bool {
@@ -39,7 +39,7 @@ func (c *call) abs(arg string) string {
 
 // hits tells the worst that a change of the tree at arg could do, for every
 // value that an unknown part of it may have.
-func (c *call) hits(arg string) reach {
+func (c *call) hits(arg string) harm {
 	if arg == "" {
 		return free
 	}
@@ -55,7 +55,7 @@ func (c *call) hits(arg string) reach {
 		return unplaced(filepath.Clean(trimmed), false)
 	}
 	if !strings.Contains(path, shell.Unknown) {
-		return c.p.reach(path)
+		return c.p.harmAt(path)
 	}
 	elems := strings.Split(path, "/")
 	for i, e := range elems {
@@ -64,17 +64,17 @@ func (c *call) hits(arg string) reach {
 		}
 	}
 	if elems[len(elems)-1] != shell.Unknown {
-		return c.p.reach(strings.Join(elems, "/"))
+		return c.p.harmAt(strings.Join(elems, "/"))
 	}
 	parent := filepath.Clean(strings.Join(elems[:len(elems)-1], "/") + "/")
 	if parent == "/tmp" || parent == "/var/tmp" {
 		return free
 	}
-	return c.p.reach(parent)
+	return c.p.harmAt(parent)
 }
 
 // unplaced judges what follows an unknown beginning.
-func unplaced(rest string, whole bool) reach {
+func unplaced(rest string, whole bool) harm {
 	first, _, _ := strings.Cut(rest, "/")
 	switch {
 	case rest == "" && !whole:
@@ -87,12 +87,12 @@ func unplaced(rest string, whole bool) reach {
 	return free
 }
 
-// reach places an absolute path, wildcards included, and where it leads to.
-func (p *Policy) reach(path string) reach {
+// harmAt places an absolute path, wildcards included, and where it leads to.
+func (p *Policy) harmAt(path string) harm {
 	worst := p.place(path)
 	if strings.ContainsAny(path, "*?[") {
 		if base := filepath.Base(path); landmark.Wild(base) {
-			worst = max(worst, p.reach(filepath.Dir(path)))
+			worst = max(worst, p.harmAt(filepath.Dir(path)))
 		}
 		for _, spot := range p.spots() {
 			if above, _ := overlaps(path, spot); above {
@@ -111,7 +111,7 @@ func (p *Policy) reach(path string) reach {
 	return max(worst, p.resolved(path))
 }
 
-func (p *Policy) resolved(path string) reach {
+func (p *Policy) resolved(path string) harm {
 	real, err := p.cfg.Files.Resolve(path)
 	if err != nil {
 		// A path that cannot be resolved may lead anywhere.
@@ -149,7 +149,7 @@ func overlaps(pattern, spot string) (above, inside bool) {
 }
 
 // place tells what lies at a path, by its name alone.
-func (p *Policy) place(path string) reach {
+func (p *Policy) place(path string) harm {
 	for _, g := range p.cfg.Protected {
 		if landmark.Under(g, path) || landmark.Under(path, g) && path != p.cfg.UserHome && path != "/" {
 			return guarded
@@ -210,7 +210,7 @@ func (p *Policy) place(path string) reach {
 }
 
 // private tells what a path below a home is worth to its owner.
-func private(rel string) reach {
+func private(rel string) harm {
 	if landmark.Private(rel) {
 		return outside
 	}

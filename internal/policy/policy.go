@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"phantom/internal/phantom"
+	"phantom/internal/policy/egress"
 	"phantom/internal/policy/shell"
 )
 
@@ -34,6 +35,8 @@ type Config struct {
 	Grants    []Grant           // places outside the workspace that the owner opened
 	Families  map[string]string // family -> "critical" or "ask"
 	Block     []BlockRule       // the owner's own rules
+	Programs  []string          // fetches that a tainted context may make; nil: the built-in list
+	Hosts     []string          // where to; nil: the built-in list
 	Files     Resolver          `json:"-"` // read-only view of the file system
 }
 
@@ -59,6 +62,9 @@ type Resolver interface {
 	Resolve(path string) (string, error)
 	// Glob returns the paths that match a pattern, or none.
 	Glob(pattern string) ([]string, error)
+	// Read returns the text of a small file, or nothing if path is no file;
+	// false means that it cannot be known.
+	Read(path string) (text string, ok bool)
 }
 
 // Policy judges by one configuration. The zero value blocks everything.
@@ -66,13 +72,14 @@ type Policy struct {
 	cfg     Config
 	rules   map[string][]rule // by program; "" holds those for all programs
 	all     []rule
+	network egress.List
 	version string
 }
 
 // The package's own text is part of the version: a rule that changes makes
 // every approval given under the old one void.
 //
-//go:embed *.go shell/*.go landmark/*.go
+//go:embed *.go egress/*.go shell/*.go landmark/*.go
 var source embed.FS
 
 // New checks the configuration and returns a policy for it.
@@ -98,6 +105,13 @@ func New(cfg Config) (*Policy, error) {
 		return nil, err
 	}
 	p.all = all
+	p.network = egress.Default(cfg.Workspace)
+	if cfg.Programs != nil {
+		p.network.Programs = cfg.Programs
+	}
+	if cfg.Hosts != nil {
+		p.network.Hosts = cfg.Hosts
+	}
 	for _, r := range all {
 		for _, name := range r.names() {
 			p.rules[name] = append(p.rules[name], r)
@@ -239,11 +253,11 @@ func (p *Policy) Explain(line, cwd string) Derivation {
 	if p == nil || p.all == nil {
 		return refused(phantom.Verdict{Rule: "no-policy", Reason: "the guard is not set up"})
 	}
-	if !filepath.IsAbs(cwd) {
+	res, ok := p.derive(line, cwd)
+	if !ok {
 		return refused(phantom.Verdict{Rule: "no-directory", Family: "opaque", Reason: fmt.Sprintf("the working directory %q is not an absolute path", cwd)})
 	}
 	d := Derivation{Version: p.version, verdict: phantom.Allowed()}
-	res := shell.Derive(line, filepath.Clean(cwd), shell.Home{Dir: p.cfg.Workspace, User: p.cfg.UserHome})
 	d.Problems = res.Problems
 	for _, problem := range res.Problems {
 		for _, r := range p.all {
@@ -271,6 +285,14 @@ func (p *Policy) Explain(line, cwd string) Derivation {
 	}
 	d.Decision, d.Rule, d.Reason = d.verdict.Decision.String(), d.verdict.Rule, d.verdict.Reason
 	return d
+}
+
+// derive walks a line; false means that there is no directory to walk it in.
+func (p *Policy) derive(line, cwd string) (shell.Result, bool) {
+	if !filepath.IsAbs(cwd) {
+		return shell.Result{}, false
+	}
+	return shell.Derive(line, filepath.Clean(cwd), shell.Home{Dir: p.cfg.Workspace, User: p.cfg.UserHome}), true
 }
 
 func refused(v phantom.Verdict) Derivation {

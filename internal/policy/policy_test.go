@@ -21,6 +21,7 @@ type nowhere struct{}
 
 func (nowhere) Resolve(path string) (string, error) { return path, nil }
 func (nowhere) Glob(string) ([]string, error)       { return nil, nil }
+func (nowhere) Read(string) (string, bool)          { return "", true }
 
 func testConfig() Config {
 	home := "/home/alice/.phantom"

@@ -93,7 +93,7 @@ func (c *call) found() (trees, files []string) {
 
 // place is hits for a search that only takes some of what lies below: the
 // workspace and its like are then no worse than any directory.
-func (c *call) place(arg string) reach {
+func (c *call) place(arg string) harm {
 	at := c.hits(arg)
 	if path := c.abs(arg); at == root && path != "" && landmark.Under(c.p.cfg.Workspace, path) {
 		return free
@@ -101,7 +101,7 @@ func (c *call) place(arg string) reach {
 	return at
 }
 
-func (c *call) worst(paths []string) reach {
+func (c *call) worst(paths []string) harm {
 	worst := free
 	for _, p := range paths {
 		worst = max(worst, c.hits(p))

@@ -21,6 +21,7 @@ type machine struct {
 	next   []string
 	depth  int
 	remote bool
+	all    bool // set -a: every variable is exported
 	back   bool // inside a background job or a pipeline
 	left   bool // exit, return, break or continue was the last thing done
 }
@@ -283,8 +284,20 @@ func (m *machine) disclose(c *syntax.CallExpr, argv []string) {
 }
 
 func (m *machine) emit(c Call) {
-	c.Cwd, c.Via, c.Next, c.Remote = m.cwd, slices.Clone(m.via), m.next, m.remote
+	c.Cwd, c.Via, c.Next, c.Remote, c.Env = m.cwd, slices.Clone(m.via), m.next, m.remote, m.environment()
 	m.calls = append(m.calls, c)
+}
+
+// environment returns what the line set of the environment that a program sees.
+func (m *machine) environment() []string {
+	var out []string
+	for name, v := range m.vars {
+		if v.out || m.all || slices.Contains([]string{"PATH", "HOME", "LANG", "TERM"}, name) {
+			out = append(out, name+"="+v.str)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // invoke notes one command with its final words and walks into what it runs.

@@ -64,6 +64,7 @@ type Call struct {
 	Reads   []string `json:"reads,omitempty"`  // redirections that read
 	Stdin   string   `json:"-"`                // text that it reads, if it is fed any
 	Piped   bool     `json:"piped,omitempty"`  // its input is a pipe, here-document or file
+	Env     []string `json:"env,omitempty"`    // NAME=value of what the line set of its environment
 	Next    []string `json:"-"`                // words of the command that its output is piped to
 	Wrapper bool     `json:"wrapper,omitempty"`
 	Remote  bool     `json:"remote,omitempty"` // runs in a container or on another machine

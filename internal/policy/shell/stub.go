@@ -451,6 +451,9 @@ func positional(m *machine, argv []string, _ *stream) string {
 	if len(args) == 0 {
 		return Unknown
 	}
+	if strings.HasPrefix(args[0], "-") && strings.Contains(args[0], "a") && args[0][1] != '-' || slices.Contains(args, "allexport") {
+		m.all = true
+	}
 	if i := slices.Index(args, "--"); i >= 0 {
 		m.params = append([]string{}, args[i+1:]...)
 	} else if !strings.HasPrefix(args[0], "-") && !strings.HasPrefix(args[0], "+") {
