@@ -62,7 +62,7 @@ var edges = map[string]string{
 	"policy>policy/landmark":                   "the places and names that rules speak of, split for its size",
 	"policy>policy/egress":                     "the meaning of the network list is a part of policy, split for its size",
 	"policy/egress>policy/shell":               "a call is judged as the shell reader gives it",
-	"tool>tool/file":                            "what opens files is a part of tool, split for its size",
+	"tool>tool/file":                           "what opens files is a part of tool, split for its size",
 	"policy>policy/shell":                      "the shell reader is a part of policy, split for its size",
 	"sandbox>sandbox/seccomp":                  "the filter programs are a part of the sandbox, split for their size",
 	"control>router":                           "control carries the router to the commands and judges nothing itself",

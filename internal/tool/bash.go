@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"phantom/internal/audit"
 	"phantom/internal/sandbox"
+	"phantom/internal/tool/file"
 )
 
 // Shell is what commands run in and with.
@@ -73,7 +75,7 @@ func (c *Chain) runBash(ctx context.Context, command, cwd string, limit time.Dur
 	var shown capture
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v: use a larger timeout_seconds or background", limit))
 	defer cancel()
-	before := c.snapshot()
+	before := c.files.Snapshot()
 	exit, dir, err := c.shell(limited, command, cwd, &shown)
 	if err != nil {
 		return failure("the command could not be run: %v", err)
@@ -137,4 +139,13 @@ func describe(ctx context.Context, exit sandbox.Exit, printed string) string {
 		printed += "\n"
 	}
 	return printed + "[" + strings.Join(notes, "; ") + "]"
+}
+
+func (c *Chain) execEvent(command, cwd string) audit.FileEvent {
+	return audit.FileEvent{Op: audit.Exec, Path: cwd + "$ " + c.line(command, summaryLimit)}
+}
+
+// touched is what a command did to files, itself first.
+func (c *Chain) touched(ctx context.Context, before file.Snapshot, command, cwd string) []audit.FileEvent {
+	return append([]audit.FileEvent{c.execEvent(command, cwd)}, c.files.Changed(ctx, before)...)
 }

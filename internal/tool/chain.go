@@ -21,6 +21,7 @@ import (
 	"phantom/internal/sandbox"
 	"phantom/internal/secret"
 	"phantom/internal/store"
+	"phantom/internal/tool/file"
 )
 
 // Deps is what a Chain needs; every field must be set.
@@ -33,7 +34,7 @@ type Deps struct {
 	Approvals asker
 	Audit     *audit.Log
 	Redactor  *secret.Redactor
-	Places    Places
+	Places    file.Places
 	Shell     Shell
 	Log       *slog.Logger
 }
@@ -68,6 +69,7 @@ type Chain struct {
 	Deps
 	tools map[string]definition
 	specs []llm.Tool
+	files *file.Tree
 	jobs  *jobs
 	later sync.WaitGroup // outcomes of background jobs that are still to be audited
 }
@@ -83,7 +85,10 @@ func New(d Deps) (*Chain, error) {
 			return nil, fmt.Errorf("tool: no %s", name)
 		}
 	}
-	c := &Chain{Deps: d, tools: map[string]definition{}, jobs: newJobs()}
+	c := &Chain{
+		Deps: d, tools: map[string]definition{}, jobs: newJobs(),
+		files: &file.Tree{Places: d.Places, Guard: d.Guard, Redactor: d.Redactor},
+	}
 	for _, build := range []func() (definition, error){
 		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch,
 	} {

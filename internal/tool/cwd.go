@@ -12,6 +12,7 @@ import (
 
 	"phantom/internal/phantom"
 	"phantom/internal/store"
+	"phantom/internal/tool/file"
 )
 
 // cwd returns the conversation's working directory; one that is gone or no
@@ -47,7 +48,7 @@ func (c *Chain) checkDir(dir string) error {
 	if real, err := filepath.EvalSymlinks(dir); dir != c.Places.Workspace && (err != nil || real != dir) {
 		return errors.New("it is gone, or reached through a link")
 	}
-	if within(c.Places.Protected, dir) {
+	if file.Within(c.Places.Protected, dir) {
 		return errors.New("it is protected")
 	}
 	info, err := os.Stat(dir)

@@ -1,24 +1,45 @@
 package tool
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
 	"strings"
 
-	"phantom/internal/atomicfile"
-	"phantom/internal/audit"
+	"phantom/internal/phantom"
+	"phantom/internal/tool/file"
 )
 
-const (
-	// readLimit is how much of a file one read shows, in bytes.
-	readLimit = 48 << 10
-	// editLimit is the largest file that is edited or written, in bytes.
-	editLimit = 8 << 20
-)
+// pathPlan is a plan for a file tool whose verdict the policy gave.
+func (c *Chain) pathPlan(v phantom.Verdict, path string, run func(ctx context.Context) file.Report) plan {
+	return plan{verdict: v, target: path, summary: path, run: func(ctx context.Context) output {
+		r := run(ctx)
+		return output{text: r.Text, failed: r.Failed, files: r.Files, named: r.Named}
+	}}
+}
+
+// absolute turns the model's path into a clean absolute one: `~` is the
+// workspace, relative paths begin in the conversation's working directory.
+func (c *Chain) absolute(ctx context.Context, path string) (string, error) {
+	switch {
+	case path == "":
+		return "", errors.New("the path is empty")
+	case strings.ContainsRune(path, 0):
+		return "", errors.New("the path holds a zero byte")
+	case path == "~" || strings.HasPrefix(path, "~/"):
+		return filepath.Join(c.Places.Workspace, path[1:]), nil
+	case filepath.IsAbs(path):
+		return filepath.Clean(path), nil
+	}
+	cwd, err := c.cwd(ctx)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cwd, path), nil
+}
 
 type readInput struct {
 	Path      string `json:"path" jsonschema:"absolute, below ~ (the workspace), or relative to the working directory"`
@@ -35,58 +56,10 @@ func (c *Chain) readFile() (definition, error) {
 		if err != nil {
 			return plan{}, err
 		}
-		p := judged(c.Guard.Read(path), path)
-		p.run = func(context.Context) output { return c.runRead(path, in) }
-		return p, nil
+		return c.pathPlan(c.Guard.Read(path), path, func(context.Context) file.Report {
+			return c.files.Read(path, in.FromLine, in.LineCount)
+		}), nil
 	})
-}
-
-func (c *Chain) runRead(path string, in readInput) output {
-	f, err := c.openRegular(path)
-	if err != nil {
-		return failure("%v", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, editLimit+1))
-	if err != nil {
-		return failure("read %s: %v", path, err)
-	}
-	note := ""
-	if len(data) > editLimit {
-		data, note = data[:editLimit], fmt.Sprintf("\n[only the first %d bytes of the file are read: use bash for the rest]", editLimit)
-	}
-	seen := []audit.FileEvent{{Op: audit.Read, Path: path, Bytes: int64(len(data))}}
-	if bytes.IndexByte(data[:min(len(data), 8<<10)], 0) >= 0 {
-		return output{text: fmt.Sprintf("%s is a binary file of %d bytes", path, len(data)), files: seen}
-	}
-	text := c.Redactor.String(string(data)) // before a cut: half a secret would not be recognised
-	if in.FromLine > 1 || in.LineCount > 0 {
-		text = lines(text, max(in.FromLine, 1), in.LineCount)
-	}
-	if len(text) > readLimit {
-		text = strings.ToValidUTF8(text[:readLimit], "") + fmt.Sprintf("\n[… cut at %d bytes of %d: go on with from_line]", readLimit, len(text))
-	}
-	if text == "" {
-		text = "(empty)"
-	}
-	return output{text: text + note, files: seen}
-}
-
-// lines returns count lines from the one numbered from, all that follow if
-// count is 0.
-func lines(text string, from, count int) string {
-	var b strings.Builder
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		if n >= from && (count == 0 || n-from < count) {
-			b.WriteString(line)
-		}
-	}
-	if b.Len() == 0 {
-		return fmt.Sprintf("[the file has %d lines]", n)
-	}
-	return b.String()
 }
 
 type writeInput struct {
@@ -96,49 +69,12 @@ type writeInput struct {
 
 func (c *Chain) writeFile() (definition, error) {
 	return define("write_file", "Writes a whole file, creating it and its directories if needed.", false, func(ctx context.Context, in writeInput) (plan, error) {
-		if len(in.Content) > editLimit {
-			return plan{}, fmt.Errorf("the content has %d bytes, the limit is %d", len(in.Content), editLimit)
-		}
 		path, err := c.absolute(ctx, in.Path)
 		if err != nil {
 			return plan{}, err
 		}
-		p := judged(c.Guard.Write(path), path)
-		p.run = func(context.Context) output {
-			event, err := c.replace(path, []byte(in.Content))
-			if err != nil {
-				return failure("write %s: %v", path, err)
-			}
-			return output{text: fmt.Sprintf("wrote %d bytes to %s", len(in.Content), path), files: []audit.FileEvent{event}}
-		}
-		return p, nil
+		return c.pathPlan(c.Guard.Write(path), path, func(context.Context) file.Report { return c.files.Write(path, in.Content) }), nil
 	})
-}
-
-// replace writes a file whole, with the mode it had or 0600. The directory is
-// held open from the moment it is judged, so that it cannot be exchanged.
-func (c *Chain) replace(path string, data []byte) (event audit.FileEvent, err error) {
-	dir, name, err := c.openDir(path)
-	if err != nil {
-		return event, err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	event = audit.FileEvent{Op: audit.Write, Path: path, Bytes: int64(len(data)), Hash: digest(data)}
-	mode := fs.FileMode(0o600)
-	switch info, err := dir.Lstat(name); {
-	case errors.Is(err, fs.ErrNotExist):
-		event.Op = audit.Create
-	case err != nil:
-		return event, plain(err)
-	case info.Mode()&fs.ModeSymlink != 0:
-		return event, errors.New("it is a link: write to the file it points to")
-	default:
-		if err := c.checkFile(info); err != nil {
-			return event, err
-		}
-		mode = info.Mode().Perm()
-	}
-	return event, atomicfile.WriteRoot(dir, name, data, mode)
 }
 
 type editInput struct {
@@ -161,39 +97,73 @@ func (c *Chain) editFile() (definition, error) {
 			if err != nil {
 				return plan{}, err
 			}
-			p := judged(c.Guard.Read(path).Stricter(c.Guard.Write(path)), path)
-			p.run = func(context.Context) output { return c.runEdit(path, in) }
-			return p, nil
+			return c.pathPlan(c.Guard.Read(path).Stricter(c.Guard.Write(path)), path, func(context.Context) file.Report {
+				return c.files.Edit(path, file.Edit{Old: in.Old, New: in.New, All: in.All})
+			}), nil
 		})
 }
 
-func (c *Chain) runEdit(path string, in editInput) output {
-	f, err := c.openRegular(path)
+type listInput struct {
+	Pattern string `json:"pattern,omitempty" jsonschema:"a glob such as *.go or **/*.md (default *)"`
+	Path    string `json:"path,omitempty" jsonschema:"the directory to look in (default: the working directory)"`
+}
+
+func (c *Chain) listFiles() (definition, error) {
+	return define("list_files", "Lists files and directories that match a glob; ** matches any number of directories.", true,
+		func(ctx context.Context, in listInput) (plan, error) {
+			dir, pattern, err := c.target(ctx, in.Path, in.Pattern, "*")
+			if err != nil {
+				return plan{}, err
+			}
+			return c.pathPlan(c.Guard.Read(dir), path.Join(dir, pattern), func(ctx context.Context) file.Report {
+				return c.files.List(ctx, dir, pattern)
+			}), nil
+		})
+}
+
+// target returns the directory and the pattern of a list or search. A pattern
+// may begin with a directory of its own.
+func (c *Chain) target(ctx context.Context, dir, pattern, fallback string) (string, string, error) {
+	if pattern == "" {
+		pattern = fallback
+	}
+	base, rest, err := file.Glob(pattern)
 	if err != nil {
-		return failure("%v", err)
+		return "", "", err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, editLimit+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return failure("read %s: %v", path, err)
+	switch {
+	case filepath.IsAbs(base), base == "~", strings.HasPrefix(base, "~/"):
+		dir = base
+	case dir == "":
+		dir = base
+	default:
+		dir = strings.TrimSuffix(dir, "/") + "/" + base
 	}
-	text := string(data)
-	switch n := strings.Count(text, in.Old); {
-	case len(data) > editLimit:
-		return failure("%s is larger than %d bytes: edit it with a command", path, editLimit)
-	case n == 0:
-		return failure("the old text does not stand in %s: read the file again, every space counts", path)
-	case len(data)+n*(len(in.New)-len(in.Old)) > editLimit: // before the new text is built: it could be of any size
-		return failure("%s would become larger than %d bytes: edit it with a command", path, editLimit)
-	case n > 1 && !in.All:
-		return failure("the old text stands %d times in %s: include more of what surrounds it, or set all", n, path)
-	}
-	text = strings.ReplaceAll(text, in.Old, in.New)
-	event, err := c.replace(path, []byte(text))
-	if err != nil {
-		return failure("write %s: %v", path, err)
-	}
-	return output{
-		text:  fmt.Sprintf("edited %s, which now has %d bytes", path, len(text)),
-		files: []audit.FileEvent{{Op: audit.Read, Path: path, Bytes: int64(len(data))}, event},
-	}
+	abs, err := c.absolute(ctx, dir)
+	return abs, rest, err
+}
+
+type searchInput struct {
+	Pattern string `json:"pattern" jsonschema:"a regular expression (RE2 syntax)"`
+	Path    string `json:"path,omitempty" jsonschema:"the directory to search (default: the working directory)"`
+	Files   string `json:"files,omitempty" jsonschema:"a glob of the files to search (default **)"`
+}
+
+func (c *Chain) searchFiles() (definition, error) {
+	return define("search_files", "Searches text files for a regular expression and shows the matching lines.", true,
+		func(ctx context.Context, in searchInput) (plan, error) {
+			wanted, err := regexp.Compile(in.Pattern)
+			if err != nil {
+				return plan{}, fmt.Errorf("the pattern is no regular expression in RE2 syntax: %w", err)
+			}
+			dir, files, err := c.target(ctx, in.Path, in.Files, "**")
+			if err != nil {
+				return plan{}, err
+			}
+			p := c.pathPlan(c.Guard.Read(dir), dir, func(ctx context.Context) file.Report {
+				return c.files.Search(ctx, dir, files, wanted)
+			})
+			p.summary = fmt.Sprintf("%s in %s", in.Pattern, dir)
+			return p, nil
+		})
 }

@@ -21,6 +21,7 @@ import (
 	"phantom/internal/secret"
 	"phantom/internal/store"
 	"phantom/internal/store/storetest"
+	"phantom/internal/tool/file"
 )
 
 func TestMain(m *testing.M) {
@@ -91,7 +92,7 @@ func setUp(t testing.TB, change func(*Deps)) *bench {
 	}
 	d := Deps{
 		DB: b.db, Guard: guard, Sandbox: confine(t, home, protected), Web: site{}, Memory: recall, Approvals: b.questions, Audit: b.log, Redactor: redactor,
-		Places: Places{Workspace: b.path(""), Protected: protected}, Log: slog.New(slog.DiscardHandler),
+		Places: file.Places{Workspace: b.path(""), Protected: protected}, Log: slog.New(slog.DiscardHandler),
 		Shell: Shell{Path: "/bin/bash", Profile: sandbox.Computer, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + b.path("")}},
 	}
 	if change != nil {

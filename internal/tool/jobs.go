@@ -137,7 +137,7 @@ func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.D
 			cancel(cause)
 		}
 	})
-	before := c.snapshot()
+	before := c.files.Snapshot()
 	pending := make(chan output, 1)
 	c.later.Go(func() {
 		defer cancel(nil)

@@ -71,6 +71,7 @@ type output struct {
 	failed  bool
 	from    phantom.Provenance // Tool unless set
 	files   []audit.FileEvent
+	named   []string      // paths whose names it shows
 	pending <-chan output // a background job's end: its outcome is audited then
 }
 

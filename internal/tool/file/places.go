@@ -1,7 +1,14 @@
-package tool
+// Package file reads, writes, lists, searches and compares files for the tools.
+//
+// It owns the way from a judged path to an open file: a path is opened inside
+// the os.Root of the place that holds it, and what was opened is judged again
+// under the name that the kernel has for it. It refuses whatever is in no place
+// or protected, links that lead out, devices, pipes, sockets, and second names
+// of protected files. Only package tool may use it: verdict, approval and record
+// of a call are the chain's.
+package file
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,10 +17,12 @@ import (
 	"strings"
 	"syscall"
 
+	"phantom/internal/audit"
 	"phantom/internal/phantom"
+	"phantom/internal/secret"
 )
 
-// Places are the parts of the file system that the file tools open.
+// Places are the parts of the file system that may be opened.
 type Places struct {
 	Workspace string   // read and write; also `~`
 	Read      []string // further directories that may be read
@@ -21,8 +30,8 @@ type Places struct {
 	Protected []string // what stays closed inside all of these
 }
 
-// within reports whether path is one of the places or below one.
-func within(places []string, path string) bool {
+// Within reports whether path is one of the places or below one.
+func Within(places []string, path string) bool {
 	for _, p := range places {
 		if path == p || strings.HasPrefix(path, strings.TrimSuffix(p, "/")+"/") {
 			return true
@@ -31,42 +40,47 @@ func within(places []string, path string) bool {
 	return false
 }
 
-// absolute turns the model's path into a clean absolute one: `~` is the
-// workspace, relative paths begin in the conversation's working directory.
-func (c *Chain) absolute(ctx context.Context, path string) (string, error) {
-	switch {
-	case path == "":
-		return "", errors.New("the path is empty")
-	case strings.ContainsRune(path, 0):
-		return "", errors.New("the path holds a zero byte")
-	case path == "~" || strings.HasPrefix(path, "~/"):
-		return filepath.Join(c.Places.Workspace, path[1:]), nil
-	case filepath.IsAbs(path):
-		return filepath.Clean(path), nil
-	}
-	cwd, err := c.cwd(ctx)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(cwd, path), nil
+// Report is what reading or changing files came to.
+type Report struct {
+	Text   string // for the model
+	Failed bool
+	Files  []audit.FileEvent
+	Named  []string // paths whose names are shown
+}
+
+func failure(format string, args ...any) Report {
+	return Report{Text: fmt.Sprintf(format, args...), Failed: true}
+}
+
+// Tree is the part of the file system that is open. The zero value opens
+// nothing.
+type Tree struct {
+	Places
+	Guard    judge
+	Redactor *secret.Redactor
+}
+
+type judge interface {
+	Read(path string) phantom.Verdict
+	Write(path string) phantom.Verdict
 }
 
 // root opens the place that holds path, for the access wanted, and returns the
 // name of path inside it. What is in no place cannot be opened at all: links
 // cannot lead out of an os.Root, wherever they point.
-func (c *Chain) root(path string, write bool) (*os.Root, string, error) {
-	places := append([]string{c.Places.Workspace}, c.Places.Write...)
+func (t *Tree) root(path string, write bool) (*os.Root, string, error) {
+	places := append([]string{t.Workspace}, t.Places.Write...)
 	if !write {
-		places = append(places, c.Places.Read...)
+		places = append(places, t.Places.Read...)
 	}
 	best := ""
 	for _, p := range places {
-		if within([]string{p}, path) && len(p) > len(best) {
+		if Within([]string{p}, path) && len(p) > len(best) {
 			best = p
 		}
 	}
 	if best == "" {
-		return nil, "", fmt.Errorf("%s is outside the workspace %s and of what guard.yaml grants", path, c.Places.Workspace)
+		return nil, "", fmt.Errorf("%s is outside the workspace %s and of what guard.yaml grants", path, t.Workspace)
 	}
 	name, err := filepath.Rel(best, path)
 	if err != nil {
@@ -81,8 +95,8 @@ func (c *Chain) root(path string, write bool) (*os.Root, string, error) {
 
 // openRegular opens a regular file for reading, or says why not. O_NONBLOCK
 // keeps a FIFO from holding the turn up before its kind is known.
-func (c *Chain) openRegular(path string) (*os.File, error) {
-	root, name, err := c.root(path, false)
+func (t *Tree) openRegular(path string) (*os.File, error) {
+	root, name, err := t.root(path, false)
 	if err != nil {
 		return nil, err
 	}
@@ -92,10 +106,10 @@ func (c *Chain) openRegular(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil {
-		err = c.checkFile(info)
+		err = t.checkFile(info)
 	}
 	if err == nil {
-		err = opened(f, c.Guard.Read)
+		err = opened(f, t.Guard.Read)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
@@ -118,8 +132,8 @@ func opened(f *os.File, judge func(string) phantom.Verdict) error {
 
 // openDir opens the directory that is to hold path, creating it if needed, and
 // returns the name of path inside it.
-func (c *Chain) openDir(path string) (dir *os.Root, name string, err error) {
-	root, name, err := c.root(path, true)
+func (t *Tree) openDir(path string) (dir *os.Root, name string, err error) {
+	root, name, err := t.root(path, true)
 	if err != nil {
 		return nil, "", err
 	}
@@ -137,7 +151,7 @@ func (c *Chain) openDir(path string) (dir *os.Root, name string, err error) {
 	}
 	f, err := dir.Open(".")
 	if err == nil {
-		err = errors.Join(opened(f, func(real string) phantom.Verdict { return c.Guard.Write(filepath.Join(real, filepath.Base(name))) }), f.Close())
+		err = errors.Join(opened(f, func(real string) phantom.Verdict { return t.Guard.Write(filepath.Join(real, filepath.Base(name))) }), f.Close())
 	}
 	if err != nil {
 		return nil, "", errors.Join(plain(err), dir.Close())
@@ -156,14 +170,14 @@ func plain(err error) error {
 
 // checkFile refuses what is no ordinary file, and a second name of a protected
 // one.
-func (c *Chain) checkFile(info fs.FileInfo) error {
+func (t *Tree) checkFile(info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
 		return errors.New("it is a directory: use list_files")
 	case !info.Mode().IsRegular():
 		return errors.New("it is a device, pipe or socket, which file tools do not open")
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink > 1 && c.isProtected(info) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink > 1 && t.isProtected(info) {
 		return errors.New("it is another name of a protected file")
 	}
 	return nil
@@ -171,9 +185,9 @@ func (c *Chain) checkFile(info fs.FileInfo) error {
 
 // isProtected looks for the file among the protected ones; what cannot be
 // looked through counts as protected.
-func (c *Chain) isProtected(info fs.FileInfo) bool {
+func (t *Tree) isProtected(info fs.FileInfo) bool {
 	found := false
-	for _, place := range c.Places.Protected {
+	for _, place := range t.Protected {
 		err := filepath.WalkDir(place, func(_ string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
@@ -199,9 +213,4 @@ func (c *Chain) isProtected(info fs.FileInfo) bool {
 		}
 	}
 	return false
-}
-
-// judged returns a plan for a file tool whose verdict the policy gave.
-func judged(v phantom.Verdict, path string) plan {
-	return plan{verdict: v, target: path, summary: path}
 }

@@ -1,4 +1,4 @@
-package tool
+package file
 
 import (
 	"context"
@@ -31,12 +31,13 @@ type stamp struct {
 	mtime time.Time
 }
 
-// snapshot is the state of the workspace's files; nil when it has too many.
-type snapshot map[string]stamp
+// Snapshot is the state of the workspace's files; nil when it has too many.
+type Snapshot map[string]stamp
 
-func (c *Chain) snapshot() snapshot {
-	seen := snapshot{}
-	err := filepath.WalkDir(c.Places.Workspace, func(path string, d fs.DirEntry, err error) error {
+// Snapshot returns the present state of the workspace's files.
+func (t *Tree) Snapshot() Snapshot {
+	seen := Snapshot{}
+	err := filepath.WalkDir(t.Workspace, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil // a directory that cannot be read holds nothing that can be compared
 		}
@@ -56,24 +57,20 @@ func (c *Chain) snapshot() snapshot {
 	return seen
 }
 
-func (c *Chain) execEvent(command, cwd string) audit.FileEvent {
-	return audit.FileEvent{Op: audit.Exec, Path: cwd + "$ " + c.line(command, summaryLimit)}
-}
-
-// touched compares the workspace with its state before a command. What is
-// beyond the budget, or left when ctx ends, is recorded without a hash.
-func (c *Chain) touched(ctx context.Context, before snapshot, command, cwd string) []audit.FileEvent {
-	events := []audit.FileEvent{c.execEvent(command, cwd)}
-	after := c.snapshot()
+// Changed compares the workspace with an earlier state. What is beyond the
+// budget, or left when ctx ends, is recorded without a hash.
+func (t *Tree) Changed(ctx context.Context, before Snapshot) []audit.FileEvent {
+	after := t.Snapshot()
 	if before == nil || after == nil {
-		return append(events, audit.FileEvent{Op: audit.Write, Path: c.Places.Workspace + "/… (too many files to compare)"})
+		return []audit.FileEvent{{Op: audit.Write, Path: t.Workspace + "/… (too many files to compare)"}}
 	}
+	var events []audit.FileEvent
 	budget := int64(hashBudget)
 	hash := func(path string, size int64) string {
 		if budget -= size; budget < 0 || ctx.Err() != nil {
 			return ""
 		}
-		return c.hash(path, size)
+		return t.hash(path, size)
 	}
 	for path, now := range after {
 		was, existed := before[path]
@@ -89,17 +86,17 @@ func (c *Chain) touched(ctx context.Context, before snapshot, command, cwd strin
 			events = append(events, audit.FileEvent{Op: audit.Delete, Path: path, Bytes: was.size})
 		}
 	}
-	slices.SortFunc(events[1:], func(a, b audit.FileEvent) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(events, func(a, b audit.FileEvent) int { return strings.Compare(a.Path, b.Path) })
 	return events
 }
 
 // hash returns the digest of a file of the workspace, "" if it is too large,
 // not regular or gone.
-func (c *Chain) hash(path string, size int64) string {
+func (t *Tree) hash(path string, size int64) string {
 	if size > hashLimit {
 		return ""
 	}
-	f, err := c.openRegular(path)
+	f, err := t.openRegular(path)
 	if err != nil {
 		return ""
 	}

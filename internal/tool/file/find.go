@@ -1,4 +1,4 @@
-package tool
+package file
 
 import (
 	"bytes"
@@ -30,54 +30,24 @@ const (
 // errEnough ends a walk whose answer is full.
 var errEnough = errors.New("enough")
 
-type listInput struct {
-	Pattern string `json:"pattern,omitempty" jsonschema:"a glob such as *.go or **/*.md (default *)"`
-	Path    string `json:"path,omitempty" jsonschema:"the directory to look in (default: the working directory)"`
-}
-
-func (c *Chain) listFiles() (definition, error) {
-	return define("list_files", "Lists files and directories that match a glob; ** matches any number of directories.", true,
-		func(ctx context.Context, in listInput) (plan, error) {
-			dir, pattern, err := c.target(ctx, in.Path, in.Pattern, "*")
-			if err != nil {
-				return plan{}, err
-			}
-			p := judged(c.Guard.Read(dir), path.Join(dir, pattern))
-			p.run = func(ctx context.Context) output { return c.runList(ctx, dir, pattern) }
-			return p, nil
-		})
-}
-
-// target returns the directory and the pattern of a list or search. A pattern
-// may begin with a directory of its own.
-func (c *Chain) target(ctx context.Context, dir, pattern, fallback string) (string, string, error) {
-	if pattern == "" {
-		pattern = fallback
-	}
-	base, rest := doublestar.SplitPattern(pattern)
+// Glob splits a pattern into the directory that it begins with and the rest.
+func Glob(pattern string) (base, rest string, err error) {
+	base, rest = doublestar.SplitPattern(pattern)
 	if rest == "" || !doublestar.ValidatePattern(rest) {
 		return "", "", fmt.Errorf("the pattern %q is no glob: use * for names, ** for directories, {a,b} for alternatives", pattern)
 	}
-	switch {
-	case filepath.IsAbs(base), base == "~", strings.HasPrefix(base, "~/"):
-		dir = base
-	case dir == "":
-		dir = base
-	default:
-		dir = strings.TrimSuffix(dir, "/") + "/" + base
-	}
-	abs, err := c.absolute(ctx, dir)
-	return abs, rest, err
+	return base, rest, nil
 }
 
-func (c *Chain) runList(ctx context.Context, dir, pattern string) output {
+// List names what matches a pattern below dir.
+func (t *Tree) List(ctx context.Context, dir, pattern string) Report {
 	var b strings.Builder
-	count := 0
-	err := c.walk(ctx, dir, pattern, func(name string, d fs.DirEntry) error {
-		if count == listLimit {
+	var named []string
+	err := t.walk(ctx, dir, pattern, func(name string, d fs.DirEntry) error {
+		if len(named) == listLimit {
 			return errEnough
 		}
-		count++
+		named = append(named, filepath.Join(dir, name))
 		b.WriteString(name)
 		if d.IsDir() {
 			b.WriteByte('/')
@@ -92,16 +62,16 @@ func (c *Chain) runList(ctx context.Context, dir, pattern string) output {
 		fmt.Fprintf(&b, "[… only the first %d are shown: narrow the pattern]\n", listLimit)
 	case err != nil:
 		return failure("list %s: %v", dir, err)
-	case count == 0:
+	case len(named) == 0:
 		fmt.Fprintf(&b, "nothing in %s matches %s", dir, pattern)
 	}
-	return output{text: b.String(), files: []audit.FileEvent{{Op: audit.List, Path: path.Join(dir, pattern)}}}
+	return Report{Text: b.String(), Files: []audit.FileEvent{{Op: audit.List, Path: path.Join(dir, pattern)}}, Named: named}
 }
 
 // walk visits what matches below dir, in order, skipping what the policy does
 // not let be read. Links are named, not followed.
-func (c *Chain) walk(ctx context.Context, dir, pattern string, visit func(name string, d fs.DirEntry) error) error {
-	root, name, err := c.root(dir, false)
+func (t *Tree) walk(ctx context.Context, dir, pattern string, visit func(name string, d fs.DirEntry) error) error {
+	root, name, err := t.root(dir, false)
 	if err != nil {
 		return err
 	}
@@ -118,7 +88,7 @@ func (c *Chain) walk(ctx context.Context, dir, pattern string, visit func(name s
 		if counted.err != nil {
 			return counted.err
 		}
-		if name == "." || c.Guard.Read(filepath.Join(dir, name)).Decision != phantom.Allow {
+		if name == "." || t.Guard.Read(filepath.Join(dir, name)).Decision != phantom.Allow {
 			return nil
 		}
 		return visit(name, d)
@@ -151,39 +121,16 @@ func (c *countedFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, err
 }
 
-type searchInput struct {
-	Pattern string `json:"pattern" jsonschema:"a regular expression (RE2 syntax)"`
-	Path    string `json:"path,omitempty" jsonschema:"the directory to search (default: the working directory)"`
-	Files   string `json:"files,omitempty" jsonschema:"a glob of the files to search (default **)"`
-}
-
-func (c *Chain) searchFiles() (definition, error) {
-	return define("search_files", "Searches text files for a regular expression and shows the matching lines.", true,
-		func(ctx context.Context, in searchInput) (plan, error) {
-			wanted, err := regexp.Compile(in.Pattern)
-			if err != nil {
-				return plan{}, fmt.Errorf("the pattern is no regular expression in RE2 syntax: %w", err)
-			}
-			dir, files, err := c.target(ctx, in.Path, in.Files, "**")
-			if err != nil {
-				return plan{}, err
-			}
-			p := judged(c.Guard.Read(dir), dir)
-			p.summary = fmt.Sprintf("%s in %s", in.Pattern, dir)
-			p.run = func(ctx context.Context) output { return c.runSearch(ctx, dir, files, wanted) }
-			return p, nil
-		})
-}
-
-func (c *Chain) runSearch(ctx context.Context, dir, files string, wanted *regexp.Regexp) output {
+// Search shows the lines of text files that match.
+func (t *Tree) Search(ctx context.Context, dir, files string, wanted *regexp.Regexp) Report {
 	var b strings.Builder
 	var seen []audit.FileEvent
 	count := 0
-	err := c.walk(ctx, dir, files, func(name string, d fs.DirEntry) error {
+	err := t.walk(ctx, dir, files, func(name string, d fs.DirEntry) error {
 		if !d.Type().IsRegular() || strings.HasPrefix(name, ".git/") || strings.Contains(name, "/.git/") {
 			return nil
 		}
-		matched, err := c.searchFile(filepath.Join(dir, name), wanted, func(number int, line string) error {
+		matched, err := t.searchFile(filepath.Join(dir, name), wanted, func(number int, line string) error {
 			if count == matchLimit {
 				return errEnough
 			}
@@ -204,14 +151,14 @@ func (c *Chain) runSearch(ctx context.Context, dir, files string, wanted *regexp
 	case count == 0:
 		fmt.Fprintf(&b, "no line in %s matches %s", path.Join(dir, files), wanted)
 	}
-	return output{text: b.String(), files: seen}
+	return Report{Text: b.String(), Files: seen}
 }
 
 // searchFile shows the matching lines of one file. What cannot be opened, is
 // binary or too large is passed over, as grep -I does. The lines come from the
 // file without its secrets, because a key block is not to be known by one line.
-func (c *Chain) searchFile(name string, wanted *regexp.Regexp, show func(number int, line string) error) (matched bool, err error) {
-	f, err := c.openRegular(name)
+func (t *Tree) searchFile(name string, wanted *regexp.Regexp, show func(number int, line string) error) (matched bool, err error) {
+	f, err := t.openRegular(name)
 	if err != nil {
 		return false, nil //nolint:nilerr // said above
 	}
@@ -221,7 +168,7 @@ func (c *Chain) searchFile(name string, wanted *regexp.Regexp, show func(number 
 		return false, nil //nolint:nilerr // said above
 	}
 	number := 0
-	for line := range strings.Lines(c.Redactor.String(string(data))) {
+	for line := range strings.Lines(t.Redactor.String(string(data))) {
 		number++
 		if line = strings.TrimRight(line, "\r\n"); wanted.MatchString(line) {
 			matched = true
