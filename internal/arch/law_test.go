@@ -65,6 +65,8 @@ var edges = map[string]string{
 	"tool>tool/file":                           "what opens files is a part of tool, split for its size",
 	"policy>policy/shell":                      "the shell reader is a part of policy, split for its size",
 	"sandbox>sandbox/seccomp":                  "the filter programs are a part of the sandbox, split for their size",
+	"sandbox>sandbox/track":                    "the file tracker is a part of the sandbox, split for its size",
+	"sandbox/track>sandbox/seccomp":            "the tracker installs one of the filter programs",
 	"control>router":                           "control carries the router to the commands and judges nothing itself",
 	"control>channel/terminal":                 "a command speaks as the terminal, whose words are defined there",
 	"llm/anthropic/anthropictest>llm/wiretest": "both drivers' servers share the script of wire events",

@@ -22,6 +22,7 @@ type call struct {
 	cmd     *exec.Cmd
 	line    *net.UnixConn // the order goes out, the report comes in; its end ends the tree
 	record  string
+	tracked bool // by its order
 }
 
 // take returns a helper that waits for its order: the one in reserve, if it is
@@ -121,7 +122,7 @@ func (c *call) command(o order, files []*os.File) error {
 	if err := c.sandbox.enter(c.record); err != nil {
 		return err
 	}
-	o.Record = raw(c.sandbox.path(c.record))
+	o.Record, c.tracked = raw(c.sandbox.path(c.record)), o.Track
 	encoded, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("write the order: %w", err)
@@ -174,6 +175,9 @@ func (s *Sandbox) run(ctx context.Context, spec Spec, o order) (Exit, error) {
 	return exit, err
 }
 
+// maxReport leaves room for the tracker's bounds as they are encoded.
+const maxReport = 16 << 20
+
 func (c *call) finish(ctx context.Context) (Exit, error) {
 	defer c.line.Close()
 	ended := make(chan struct{})
@@ -183,7 +187,7 @@ func (c *call) finish(ctx context.Context) (Exit, error) {
 		c.watch(ctx, ended)
 	}()
 	var rep report
-	repErr := json.NewDecoder(io.LimitReader(c.line, 1<<16)).Decode(&rep)
+	repErr := json.NewDecoder(io.LimitReader(c.line, maxReport)).Decode(&rep)
 	waitErr := c.cmd.Wait()
 	close(ended)
 	<-watched
@@ -194,7 +198,14 @@ func (c *call) finish(ctx context.Context) (Exit, error) {
 	if err := c.sandbox.leave(c.record); err != nil {
 		return Exit{}, err
 	}
-	return outcome(ctx, rep, repErr, waitErr)
+	exit, err := outcome(ctx, rep, repErr, waitErr)
+	if repErr == nil && c.tracked {
+		exit.Tracked, exit.Dropped = true, rep.Dropped
+		for _, t := range rep.Touched {
+			exit.Touched = append(exit.Touched, Touch{Op: t.Op, Path: string(t.Path), Refused: t.Refused})
+		}
+	}
+	return exit, err
 }
 
 // watch ends the tree when ctx ends, and the helper if it does not obey.

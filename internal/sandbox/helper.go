@@ -10,11 +10,16 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
+	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
+
+	"phantom/internal/sandbox/track"
 )
 
 // Exit codes of the helper itself; the program's own is in the report.
@@ -97,6 +102,8 @@ type helper struct {
 	line  *os.File
 	order order
 	files []int // the program's descriptors, from 0
+
+	tracker *track.Tracker // nil if the order does not ask for one
 }
 
 func (h *helper) obey(rep *report) error {
@@ -127,6 +134,13 @@ func (h *helper) obey(rep *report) error {
 		return err
 	}
 	*rep = t.watch(main, h.line)
+	if h.tracker != nil {
+		var seen []Touch
+		seen, rep.Dropped = h.tracker.Result()
+		for _, s := range seen {
+			rep.Touched = append(rep.Touched, touched{s.Op, raw(s.Path), s.Refused})
+		}
+	}
 	return nil
 }
 
@@ -248,6 +262,10 @@ func (h *helper) launch() (int, error) {
 			done <- result{err: err}
 			return
 		}
+		if err := h.track(path); err != nil {
+			done <- result{err: err}
+			return
+		}
 		files := make([]uintptr, len(h.files))
 		for i, fd := range h.files {
 			files[i] = uintptr(fd)
@@ -261,9 +279,51 @@ func (h *helper) launch() (int, error) {
 		}
 		done <- result{pid, err}
 	}
+	resume := h.stayAwake()
 	go start()
 	r := <-done
+	resume()
 	return r.pid, r.err
+}
+
+// stayAwake keeps the runtime from waiting for the thread that starts the
+// program: it cannot be stopped until the program runs, and the program does
+// not run until the tracker has seen it, which needs a processor of its own.
+func (h *helper) stayAwake() (resume func()) {
+	if !h.order.Track {
+		return func() {}
+	}
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))) // setting it also ends its own updates
+	old := debug.SetGCPercent(-1)
+	return func() { debug.SetGCPercent(old) }
+}
+
+// track lets the tracker watch the calling thread and all that it starts.
+func (h *helper) track(program string) error {
+	if !h.order.Track {
+		return nil
+	}
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(string(h.order.Dir), program)
+	}
+	t, err := track.Install(program, h.order.allows)
+	if err != nil {
+		return err
+	}
+	h.tracker = t
+	listening := make(chan struct{})
+	go t.Listen(listening)
+	<-listening
+	return nil
+}
+
+// allows reports whether Landlock was told to let an operation through.
+func (o order) allows(op track.Op, path string) bool {
+	need := map[track.Op]uint64{
+		OpRead: landlock.AccessFSReadFile, OpExec: landlock.AccessFSExecute, OpWrite: landlock.AccessFSWriteFile,
+		OpCreate: landlock.AccessFSMakeReg, OpDelete: landlock.AccessFSRemoveFile,
+	}[op]
+	return slices.ContainsFunc(o.Grants, func(g grant) bool { return g.Rights&need != 0 && within(path, string(g.Path)) })
 }
 
 func plain(in []raw) []string {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"phantom/internal/sandbox/track"
 )
 
 // raw is a string of any bytes: JSON would replace those that are not UTF-8.
@@ -39,6 +41,7 @@ type order struct {
 	Mounts  mountPlan
 	UID     int // 0 keeps the user
 	Record  raw // where the helper notes who is in the tree
+	Track   bool
 }
 
 // report is what the helper has to say at the end.
@@ -48,6 +51,15 @@ type report struct {
 	Signal   int
 	Killed   string
 	Leftover int
+	Touched  []touched `json:",omitempty"`
+	Dropped  int
+}
+
+// touched is a Touch whose path may hold any bytes.
+type touched struct {
+	Op      track.Op
+	Path    raw
+	Refused bool `json:",omitempty"`
 }
 
 // kind tells helpers apart that wait in reserve.
@@ -126,10 +138,10 @@ func (s *Sandbox) admit(spec Spec) error {
 func (s *Sandbox) order(spec Spec) (order, func(), error) {
 	o := order{
 		Level: s.level, Profile: spec.Profile, Argv: raws(spec.Argv), Env: raws(spec.Env), Dir: raw(spec.Dir),
-		Network: spec.Network, Limits: spec.Limits.or(spec.Profile),
+		Network: spec.Network, Limits: spec.Limits.or(spec.Profile), Track: s.tracks,
 	}
 	if spec.Profile == Unconfined {
-		o.Level = None
+		o.Level, o.Track = None, false
 	}
 	cleanup := func() {}
 	private := toolHome

@@ -28,6 +28,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"phantom/internal/sandbox/track"
 )
 
 // Level says what holds a child back. The zero value holds nothing back.
@@ -112,13 +114,32 @@ type Exit struct {
 	Signal   string // "" or the signal's name, e.g. "killed"
 	Killed   string // why the sandbox ended it: "", "memory", "processes", "cpu", "cancelled" or "deadline"
 	Leftover int    // descendants that outlived the main process and were ended
+
+	Tracked bool    // Touched tells what the tree asked for; otherwise nothing was recorded
+	Touched []Touch // by path; links are followed
+	Dropped int     // touches that did not fit into the record, or could not be read
 }
+
+// Touch is one file and the strongest thing that a call asked of it; Refused
+// means that the sandbox grants no such thing there.
+type Touch = track.Touch
+
+// The operations of a touch.
+const (
+	OpRead   = track.Read
+	OpExec   = track.Exec
+	OpWrite  = track.Write
+	OpCreate = track.Create
+	OpDelete = track.Delete
+)
 
 // Sandbox starts processes. The zero value refuses every call.
 type Sandbox struct {
 	config  Config
 	level   Level
-	userns  bool // namespaces need a user namespace, because we are not root
+	userns  bool   // namespaces need a user namespace, because we are not root
+	tracks  bool   // the files that calls touch can be recorded
+	blind   string // why not
 	missing []string
 	launch  []string // places whose contents somebody else runs
 	boot    string   // names this boot of the machine in records
@@ -175,7 +196,7 @@ func New(ctx context.Context, c Config) (*Sandbox, error) {
 	if s.level == None && !c.AllowNone {
 		return nil, fmt.Errorf("no sandbox level works and running without one is not allowed: %w", errors.Join(why...))
 	}
-	s.missing, s.ready = gaps(s.level, c), true
+	s.missing, s.ready = s.gaps(), true
 	return s, nil
 }
 
@@ -281,9 +302,9 @@ func (s *Sandbox) Level() Level { return s.level }
 // Missing returns what the level in force cannot stop, for doctor.
 func (s *Sandbox) Missing() []string { return slices.Clone(s.missing) }
 
-func gaps(level Level, c Config) []string {
+func (s *Sandbox) gaps() []string {
 	var out []string
-	switch level {
+	switch s.level {
 	case Full:
 	case Kernel:
 		out = []string{
@@ -295,7 +316,10 @@ func gaps(level Level, c Config) []string {
 	default:
 		out = []string{"everything but the limits: commands run with all rights of Phantom's user"}
 	}
-	if c.AllowNone {
+	if !s.tracks {
+		out = append(out, "the record of the files that commands read, and of those they touch outside the workspace, is not kept: "+s.blind)
+	}
+	if s.config.AllowNone {
 		out = append(out, `commands under the profile "none", which the configuration allows`)
 	}
 	return out

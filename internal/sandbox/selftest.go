@@ -21,8 +21,19 @@ const selfTestBudget = 10 * time.Second
 func (c Config) bait() string { return filepath.Join(c.Record, "self-test") }
 
 // selfTest runs our own probe under the level that is being tried. What counts
-// is what the kernel does, not what it says it can.
+// is what the kernel does, not what it says it can. A machine where only the
+// tracker does not work keeps the level and goes without.
 func (s *Sandbox) selfTest(ctx context.Context) error {
+	s.tracks, s.blind = true, ""
+	err := s.tryProbe(ctx)
+	if err == nil {
+		return nil
+	}
+	s.tracks, s.blind = false, err.Error()
+	return s.tryProbe(ctx)
+}
+
+func (s *Sandbox) tryProbe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, selfTestBudget, errors.New("the sandbox's self-test took too long"))
 	defer cancel()
 	bait := s.config.bait()
@@ -49,6 +60,10 @@ func (s *Sandbox) selfTest(ctx context.Context) error {
 	}
 	if exit.Code != 0 {
 		return fmt.Errorf("the probe got out: %s (exit %d%s)", strings.TrimSpace(out.String()), exit.Code, exit.Signal)
+	}
+	wrote := func(t Touch) bool { return t.Path == self && t.Op == OpWrite }
+	if s.tracks && !slices.ContainsFunc(exit.Touched, wrote) {
+		return errors.New("the tracker did not see the probe")
 	}
 	return nil
 }
@@ -82,6 +97,14 @@ func tryAll(level Level, bait string) error {
 	}
 	if err := os.Remove(bait); err == nil {
 		return errors.New("a protected file could be removed")
+	}
+	// A program that runs cannot be written; the tracker sees the attempt.
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find our own program: %w", err)
+	}
+	if f, err := os.OpenFile(self, os.O_WRONLY, 0); err == nil {
+		return errors.Join(errors.New("our own program could be written"), f.Close())
 	}
 	if fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, 0); err == nil {
 		return errors.Join(errors.New("a netlink socket could be opened"), unix.Close(fd))
