@@ -62,6 +62,8 @@ type Config struct {
 	Channels        Channels
 	MCP             MCP
 	Disabled        []Disabled     // optional parts that are configured but unusable
+	VaultKey        secret.Value   // keys of stored secrets, if they come from outside the home
+	VaultKeySource  string         // where VaultKey comes from
 	Secrets         []secret.Value // every secret the process was given
 	Digest          string         // sha256 of the files as they were read, in hex: a change of the configuration shows in it
 }
@@ -171,6 +173,9 @@ func Load(h Home, o Overrides) (*Config, error) {
 	}
 	c := l.config
 	c.Secrets = l.env.secrets()
+	if err := l.vaultKey(); err != nil {
+		return nil, err
+	}
 
 	l.read(mainFile, l.mainFile)
 	l.read("guard.yaml", l.guardFile)

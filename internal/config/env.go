@@ -84,6 +84,44 @@ func readEnvFile(path string) (map[string]string, error) {
 	return parseEnv(filepath.Base(path), string(raw))
 }
 
+// The names under which the vault's key may come from outside.
+const (
+	vaultCredential = "phantom-vault-key" // of a systemd credential
+	vaultVariable   = "PHANTOM_VAULT_KEY"
+)
+
+// vaultKey finds the vault's key in what the process was given: the systemd
+// credential before the variable. One that is there and cannot be read is an
+// error, because the next best would be another key.
+func (l *loader) vaultKey() error {
+	if dir := l.env.process["CREDENTIALS_DIRECTORY"]; dir != "" {
+		path := filepath.Join(dir, vaultCredential)
+		raw, err := readLimited(path, 0o007)
+		switch {
+		case err == nil && len(strings.TrimSpace(string(raw))) > 0:
+			l.foundVaultKey(string(raw), "the credential "+path)
+			return nil
+		case err == nil:
+			return fmt.Errorf("the credential %s is empty: put the vault's key into it, or take it out of the service", path)
+		case !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("the vault's key: %w", err)
+		}
+	}
+	if value, source, ok := l.env.lookup(vaultVariable); ok {
+		l.foundVaultKey(value, vaultVariable+" in "+map[bool]string{true: source, false: "the " + source}[source == l.env.localName])
+	}
+	return nil
+}
+
+// foundVaultKey keeps a key from outside, and each of several as a secret of
+// its own.
+func (l *loader) foundVaultKey(text, source string) {
+	l.config.VaultKey, l.config.VaultKeySource = secret.New(text), source
+	for _, one := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }) {
+		l.found = append(l.found, secret.New(one))
+	}
+}
+
 // maxFile is the size of a file, in bytes, above which it is not read: the YAML
 // parser's time grows with the square of it.
 const maxFile = 64 << 10

@@ -123,6 +123,9 @@ func (h Home) ControlKey() string { return filepath.Join(h.Data(), "control.key"
 // LogKey returns the file of the key of the audit log's digests.
 func (h Home) LogKey() string { return filepath.Join(h.Data(), "audit.key") }
 
+// VaultKey returns the file of the key that stored secrets are sealed under.
+func (h Home) VaultKey() string { return filepath.Join(h.Data(), "vault.key") }
+
 // TerminalLog returns the terminal channel's log.
 func (h Home) TerminalLog() string { return filepath.Join(h.Data(), "terminal.jsonl") }
 

@@ -306,7 +306,7 @@ func (l *loader) guardFile(root strict.Node) {
 			}))
 		}),
 		strict.Block("network", func(n strict.Node) {
-			n.Fields(written("programs", &g.Network.Programs, programRule()), written("hosts", &g.Network.Hosts, hostRule()))
+			n.Fields(written("programs", &g.Network.Programs, programRule()), written("hosts", &g.Network.Hosts, domainRule()))
 		}),
 	)
 }
@@ -327,7 +327,7 @@ func programRule() strict.Rule {
 	})
 }
 
-func hostRule() strict.Rule {
+func domainRule() strict.Rule {
 	return strict.Want("the name of a host, in lower case and without port, as in github.com", func(s string) bool {
 		return strings.Contains(s, ".") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-") == "" && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && strings.Trim(s, "0123456789.") != ""
 	})
