@@ -59,7 +59,7 @@ func (c *cli) rootCommand() *cobra.Command {
 	root.AddCommand(
 		c.startCommand(), c.chatCommand(), c.askCommand(), c.initCommand(), c.doctorCommand(), c.statusCommand(),
 		c.stopCommand(), c.shutdownCommand(), c.approvalsCommand(), c.costCommand(), c.filesCommand(), c.auditCommand(),
-		c.memoryCommand(), c.guardCommand(), c.redactCommand(), c.promptCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
+		c.memoryCommand(), c.guardCommand(), c.secretCommand(), c.redactCommand(), c.promptCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
 	)
 	for _, cmd := range all(root) {
 		if cmd.Args != nil {
@@ -226,8 +226,9 @@ func (c *cli) embed(ctx context.Context, conf *config.Config, o reachOptions) (*
 	if w == nil {
 		w = c.stderr
 	}
+	redact := secret.NewRedactor(conf.Secrets...)
 	a, err := app.New(ctx, app.Options{
-		Config: conf, Version: c.version, Helper: helper(), Log: newLog(w, "text", max(conf.Log.Level, slog.LevelWarn), secret.NewRedactor(conf.Secrets...)),
+		Config: conf, Version: c.version, Helper: helper(), Redactor: redact, Log: newLog(w, "text", max(conf.Log.Level, slog.LevelWarn), redact),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -45,14 +45,15 @@ func (c *cli) startCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) build(ctx context.Context, conf *config.Config, log *slog.Logger) (*app.App, error) {
-	return app.New(ctx, app.Options{Config: conf, Version: c.version, Helper: helper(), HTTP: true, Log: log})
+func (c *cli) build(ctx context.Context, conf *config.Config, log *slog.Logger, redact *secret.Redactor) (*app.App, error) {
+	return app.New(ctx, app.Options{Config: conf, Version: c.version, Helper: helper(), HTTP: true, Log: log, Redactor: redact})
 }
 
 // serve runs without a chat.
 func (c *cli) serve(ctx context.Context, conf *config.Config) error {
-	log := newLog(c.stderr, conf.Log.Format, conf.Log.Level, secret.NewRedactor(conf.Secrets...))
-	a, err := c.build(ctx, conf, log)
+	redact := secret.NewRedactor(conf.Secrets...)
+	log := newLog(c.stderr, conf.Log.Format, conf.Log.Level, redact)
+	a, err := c.build(ctx, conf, log, redact)
 	if err != nil {
 		return err
 	}
@@ -117,8 +118,9 @@ func (c *cli) startWithChat(ctx context.Context, conf *config.Config) error {
 	})
 	defer reading.Wait()
 	defer w.Close()
-	log := newLog(w, "text", max(conf.Log.Level, slog.LevelWarn), secret.NewRedactor(conf.Secrets...))
-	a, err := c.build(ctx, conf, log)
+	redact := secret.NewRedactor(conf.Secrets...)
+	log := newLog(w, "text", max(conf.Log.Level, slog.LevelWarn), redact)
+	a, err := c.build(ctx, conf, log, redact)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ import (
 	"phantom/internal/spend"
 	"phantom/internal/store"
 	"phantom/internal/tool"
+	"phantom/internal/vault"
 )
 
 // ownerName is the owner's identity at the terminal: whoever can read the
@@ -48,11 +49,12 @@ const recoverTimeout = 30 * time.Second
 
 // Options say what to build.
 type Options struct {
-	Config  *config.Config
-	Version string
-	Helper  []string // argv prefix that runs this program as the sandbox's helper
-	HTTP    bool     // listen on the configured port; a one-shot `ask` does not
-	Log     *slog.Logger
+	Config   *config.Config
+	Version  string
+	Helper   []string // argv prefix that runs this program as the sandbox's helper
+	HTTP     bool     // listen on the configured port; a one-shot `ask` does not
+	Log      *slog.Logger
+	Redactor *secret.Redactor // the one that Log goes through; it learns every stored secret
 }
 
 // App is a whole Phantom, not yet running.
@@ -65,6 +67,7 @@ type App struct {
 	db        *store.DB
 	jobs      *job.Queue
 	audit     *audit.Log
+	vault     *vault.Store
 	ledger    *spend.Ledger
 	approvals *approval.Store
 	sandbox   *sandbox.Sandbox
@@ -89,14 +92,14 @@ type cleanup struct {
 // every part. If one fails, those before it are undone. Run or Close must
 // follow.
 func New(ctx context.Context, o Options) (*App, error) {
-	if o.Config == nil || len(o.Helper) == 0 || o.Log == nil {
-		return nil, errors.New("app: no config, helper or log")
+	if o.Config == nil || len(o.Helper) == 0 || o.Log == nil || o.Redactor == nil {
+		return nil, errors.New("app: no config, helper, log or redactor")
 	}
-	a := &App{Options: o, began: time.Now(), redact: secret.NewRedactor(o.Config.Secrets...)}
+	a := &App{Options: o, began: time.Now(), redact: o.Redactor}
 	a.stopped, a.shutdown = context.WithCancel(context.WithoutCancel(ctx))
 	// The order is the dependencies' own; each step may use what stands above it.
 	for _, step := range []func(context.Context) error{
-		a.takeHome, a.openStore, a.openGuard, a.openMind, a.openDoors,
+		a.takeHome, a.openStore, a.openVault, a.openGuard, a.openMind, a.openDoors,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -155,7 +158,7 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.redact.Add(key)
-	if a.audit, err = audit.New(db, a.redact, key); err != nil {
+	if err := a.openAudit(ctx, key); err != nil {
 		return err
 	}
 	if a.ledger, err = spend.New(db, prices(a.Config), spend.Ceilings(a.Config.Spend)); err != nil {
@@ -168,6 +171,28 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	return a.ledger.Recover(ctx)
+}
+
+// openAudit opens the audit log. Only one that was never signed gets a new key:
+// with another one nobody could check what the old one vouched for.
+func (a *App) openAudit(ctx context.Context, key secret.Value) error {
+	signed, err := audit.Signed(ctx, a.db)
+	if err != nil {
+		return err
+	}
+	signing, err := loadKey(a.Config.Home.SigningKey(), !signed)
+	if err != nil {
+		return err
+	}
+	a.redact.Add(signing)
+	a.audit, err = audit.New(ctx, audit.Deps{
+		DB: a.db, Redactor: a.redact, Key: key, Signing: signing, Checkpoints: a.Config.Home.Checkpoints(), Log: a.part("audit"),
+	})
+	if err != nil {
+		return err
+	}
+	a.onClose("audit log", func() error { return a.audit.Close(context.WithoutCancel(ctx)) })
+	return nil
 }
 
 // recordRun records the life of this process and the configuration that it
@@ -283,6 +308,7 @@ func (a *App) openDoors(ctx context.Context) error {
 	a.redact.Add(key)
 	a.control, err = control.Listen(ctx, control.Deps{
 		Socket: a.Config.Home.ControlSocket(), Key: key, Owner: ownerName, Router: a.router, Approvals: a.approvals, Audit: a.audit,
+		Secrets: a.vault, Collect: a.vault.Request,
 		Status:   func(ctx context.Context) any { return a.Status(ctx) },
 		Doctor:   func(ctx context.Context) any { return a.Doctor(ctx) },
 		Prompt:   func(ctx context.Context) (any, error) { return a.Prompt(ctx) },
@@ -295,7 +321,11 @@ func (a *App) openDoors(ctx context.Context) error {
 	if !a.HTTP {
 		return nil
 	}
-	a.http, err = httpserver.Listen(ctx, httpserver.Deps{Host: a.Config.Host, Port: a.Config.Port, Health: a.health, Log: a.part("http")})
+	routes, err := a.httpRoutes()
+	if err != nil {
+		return err
+	}
+	a.http, err = httpserver.Listen(ctx, httpserver.Deps{Host: a.Config.Host, Port: a.Config.Port, Health: a.health, Routes: routes, Log: a.part("http")})
 	if err != nil {
 		return err
 	}
@@ -322,7 +352,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer closeDoors()
 
 	var parts sync.WaitGroup
-	errs := make(chan error, 5) // one a part and Close
+	errs := make(chan error, 6) // one a part and Close
 	run := func(name string, part func() error) {
 		parts.Go(func() {
 			if err := part(); err != nil {
@@ -331,6 +361,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		})
 	}
+	run("audit", func() error { return a.audit.Run(doors) })
 	run("jobs", func() error { return a.jobs.Run(doors, a.router.Wake) })
 	run("control", func() error { return a.control.Serve(doors) })
 	if a.http != nil {

@@ -3,7 +3,8 @@
 // It owns the archive: a gzipped tar of the database (a consistent copy, taken
 // while an instance runs), config/, phantom-config/, the audit key and the
 // terminal's log, encrypted with age if there is a recipient. .env.local is
-// put in only when it is encrypted. The control key never is: whoever has it
+// put in only when it is encrypted, and so is the vault's key, without which
+// stored secrets do not open. The control key never is: whoever has it
 // is the owner, the agent can read most places where backups lie, and a home
 // without one makes a new one. It refuses to overwrite a file, to restore
 // into a home that is in use or not empty, and any archive entry that is not one
@@ -12,6 +13,7 @@ package backup
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/rand"
@@ -33,6 +35,7 @@ import (
 const (
 	database = "data/phantom.db"
 	envFile  = ".env.local"
+	vaultKey = "data/vault.key"
 	// entryLimit bounds one restored file, in bytes: more than any database of
 	// a home, less than what fills a disk by a forged header.
 	entryLimit = 64 << 30
@@ -46,7 +49,7 @@ func belongs(name string) bool {
 	if path.Clean(name) != name || !fs.ValidPath(name) {
 		return false
 	}
-	if name == database || name == envFile || strings.HasPrefix(name, "config/") || strings.HasPrefix(name, "phantom-config/") {
+	if name == database || name == envFile || name == vaultKey || strings.HasPrefix(name, "config/") || strings.HasPrefix(name, "phantom-config/") {
 		return true
 	}
 	for _, k := range kept {
@@ -110,7 +113,7 @@ func addAll(ctx context.Context, archive *tar.Writer, home config.Home, encrypte
 		return fmt.Errorf("back up %s: %w", home.Dir(), err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	if err := addDatabase(ctx, archive, home, root); err != nil {
+	if err := addDatabase(ctx, archive, home, root, encrypted); err != nil {
 		return err
 	}
 	names := kept[:]
@@ -136,9 +139,14 @@ func addAll(ctx context.Context, archive *tar.Writer, home config.Home, encrypte
 	return nil
 }
 
+// tries bounds how often a copy is repeated because the vault's key changed.
+const tries = 5
+
 // addDatabase archives a consistent copy, made beside the database so that it
-// never leaves the private directory.
-func addDatabase(ctx context.Context, archive *tar.Writer, home config.Home, root *os.Root) (err error) {
+// never leaves the private directory, and in an encrypted archive the vault's
+// key that opens exactly this copy: a rotation between the two would leave
+// secrets that no key opens.
+func addDatabase(ctx context.Context, archive *tar.Writer, home config.Home, root *os.Root, encrypted bool) (err error) {
 	db, err := store.Open(ctx, store.Options{Path: home.Database(), ReadOnly: true})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // a home that has not run yet
@@ -146,15 +154,55 @@ func addDatabase(ctx context.Context, archive *tar.Writer, home config.Home, roo
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for range tries {
+		done, err := addCopy(ctx, archive, db, root, encrypted)
+		if done || err != nil {
+			return err
+		}
+	}
+	return errors.New("the vault's key went on changing: back up again when `phantom secret rotate-key` is done")
+}
+
+// addCopy copies the database and archives it unless the key changed meanwhile.
+func addCopy(ctx context.Context, archive *tar.Writer, db *store.DB, root *os.Root, encrypted bool) (done bool, err error) {
+	before, err := readKey(root)
+	if err != nil {
+		return false, err
+	}
 	copied := "data/backup-" + rand.Text()[:8] + ".tmp"
-	err = db.Backup(ctx, filepath.Join(home.Dir(), copied))
-	if err == nil {
-		err = add(archive, root, copied, database)
+	defer func() {
+		if rmErr := root.Remove(copied); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+	}()
+	if err := db.Backup(ctx, filepath.Join(root.Name(), copied)); err != nil {
+		return false, err
 	}
-	if rmErr := root.Remove(copied); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
-		err = errors.Join(err, rmErr)
+	after, err := readKey(root)
+	if err != nil || !bytes.Equal(before, after) {
+		return false, err
 	}
-	return errors.Join(err, db.Close())
+	if err := add(archive, root, copied, database); err != nil {
+		return false, err
+	}
+	if !encrypted || after == nil {
+		return true, nil
+	}
+	if err := archive.WriteHeader(&tar.Header{Name: vaultKey, Mode: 0o600, Size: int64(len(after)), Typeflag: tar.TypeReg}); err != nil {
+		return false, err
+	}
+	_, err = archive.Write(after)
+	return true, err
+}
+
+// readKey reads the vault's key file; nil if there is none.
+func readKey(root *os.Root) ([]byte, error) {
+	raw, err := root.ReadFile(vaultKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return raw, err
 }
 
 func add(archive *tar.Writer, root *os.Root, name, as string) (err error) {

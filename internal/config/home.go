@@ -126,6 +126,12 @@ func (h Home) LogKey() string { return filepath.Join(h.Data(), "audit.key") }
 // VaultKey returns the file of the key that stored secrets are sealed under.
 func (h Home) VaultKey() string { return filepath.Join(h.Data(), "vault.key") }
 
+// SigningKey returns the file of the key that signs the audit log.
+func (h Home) SigningKey() string { return filepath.Join(h.Data(), "audit.signing.key") }
+
+// Checkpoints returns the file of the audit log's checkpoints.
+func (h Home) Checkpoints() string { return filepath.Join(h.Data(), "audit.checkpoints") }
+
 // TerminalLog returns the terminal channel's log.
 func (h Home) TerminalLog() string { return filepath.Join(h.Data(), "terminal.jsonl") }
 

@@ -17,6 +17,7 @@ import (
 
 	"phantom/internal/approval"
 	"phantom/internal/secret"
+	"phantom/internal/vault"
 )
 
 // ErrNoInstance says that nobody listens on the socket.
@@ -102,6 +103,36 @@ func (c *Client) Pending(ctx context.Context) (open []approval.Question, err err
 // Decide answers an approval.
 func (c *Client) Decide(ctx context.Context, number int64, approve bool) (q approval.Question, err error) {
 	return q, c.call(ctx, http.MethodPost, fmt.Sprintf("/approvals/%d", number), approve, &q)
+}
+
+// List returns the stored secrets, without their values.
+func (c *Client) List(ctx context.Context) (list []vault.Entry, err error) {
+	return list, c.call(ctx, http.MethodGet, "/secrets", nil, &list)
+}
+
+// Set stores a secret, bound to hosts.
+func (c *Client) Set(ctx context.Context, name string, value secret.Value, hosts []string) (e vault.Entry, err error) {
+	return e, c.call(ctx, http.MethodPost, "/secrets", secretValue{Name: name, Value: value.Reveal(), Hosts: hosts}, &e)
+}
+
+// Rotate gives a stored secret a new value.
+func (c *Client) Rotate(ctx context.Context, name string, value secret.Value) (e vault.Entry, err error) {
+	return e, c.call(ctx, http.MethodPost, "/secrets", secretValue{Name: name, Value: value.Reveal(), Rotate: true}, &e)
+}
+
+// Remove forgets a secret.
+func (c *Client) Remove(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodDelete, "/secrets/"+url.PathEscape(name), nil, nil)
+}
+
+// RotateKey seals all secrets under a new key.
+func (c *Client) RotateKey(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/secrets/key", nil, nil)
+}
+
+// RequestSecrets makes a link under which the owner gives secrets.
+func (c *Client) RequestSecrets(ctx context.Context, r vault.Request) (link vault.Link, err error) {
+	return link, c.call(ctx, http.MethodPost, "/secrets/link", r, &link)
 }
 
 // Shutdown asks the instance to end.

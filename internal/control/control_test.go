@@ -18,6 +18,7 @@ import (
 	"phantom/internal/router"
 	"phantom/internal/secret"
 	"phantom/internal/store/storetest"
+	"phantom/internal/vault"
 )
 
 var key = secret.New(strings.Repeat("k", 64))
@@ -60,6 +61,13 @@ func (d *desk) Stop(ctx context.Context, _ phantom.ConversationID) (int, error) 
 	return 2, nil
 }
 
+// unrecorded lets the vault act; what it puts on record is its own test's matter.
+type unrecorded struct{}
+
+func (unrecorded) Record(ctx context.Context, _, _ string, do func(context.Context) error) error {
+	return do(ctx)
+}
+
 func serve(t *testing.T) (socket string, d *desk, log *audit.Log) {
 	t.Helper()
 	db := storetest.Open(t)
@@ -71,10 +79,16 @@ func serve(t *testing.T) (socket string, d *desk, log *audit.Log) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	secrets, err := vault.Open(t.Context(), vault.Options{
+		DB: db, Redactor: secret.NewRedactor(), Recorder: unrecorded{}, KeyFile: filepath.Join(t.TempDir(), "vault.key"), BaseURL: "http://127.0.0.1:1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	d = &desk{}
 	socket = filepath.Join(t.TempDir(), "control.sock")
 	s, err := Listen(t.Context(), Deps{
-		Socket: socket, Key: key, Owner: "owner", Router: d, Approvals: questions, Audit: log,
+		Socket: socket, Key: key, Owner: "owner", Router: d, Approvals: questions, Audit: log, Secrets: secrets, Collect: secrets.Request,
 		Status: func(context.Context) any { return map[string]string{"state": "ok"} },
 		Doctor: func(context.Context) any { return nil },
 		Prompt: func(context.Context) (any, error) { return nil, errors.New("no prompt") }, Shutdown: func() {},
@@ -191,6 +205,37 @@ func TestCallersWithoutTheKey(t *testing.T) {
 	}
 	if len(d.seen) != 0 {
 		t.Errorf("a caller without the key got through: %v", d.seen)
+	}
+}
+
+func TestSecretsOverTheSocket(t *testing.T) {
+	socket, _, _ := serve(t)
+	c := NewClient(socket, key)
+	defer c.Close()
+	if e, err := c.Set(t.Context(), "token", secret.New("planted-value-1"), []string{"api.example.com"}); err != nil || e.Version != 1 {
+		t.Errorf("Set = %+v, %v", e, err)
+	}
+	if e, err := c.Rotate(t.Context(), "token", secret.New("planted-value-2")); err != nil || e.Version != 2 || len(e.Hosts) != 1 {
+		t.Errorf("Rotate = %+v, %v", e, err)
+	}
+	if _, err := c.Rotate(t.Context(), "other", secret.New("planted-value-2")); err == nil || !strings.Contains(err.Error(), "no such secret") {
+		t.Errorf("Rotate of what is not there: %v", err)
+	}
+	if list, err := c.List(t.Context()); err != nil || len(list) != 1 || list[0].Name != "token" {
+		t.Errorf("List = %+v, %v", list, err)
+	}
+	if err := c.RotateKey(t.Context()); err != nil {
+		t.Errorf("RotateKey: %v", err)
+	}
+	link, err := c.RequestSecrets(t.Context(), vault.Request{Fields: []vault.Field{{Name: "other"}}})
+	if err != nil || !strings.HasPrefix(link.URL, "http://127.0.0.1:1/collect/") {
+		t.Errorf("RequestSecrets = %+v, %v", link, err)
+	}
+	if err := c.Remove(t.Context(), "token"); err != nil {
+		t.Errorf("Remove: %v", err)
+	}
+	if list, err := c.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("List = %+v, %v", list, err)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"phantom/internal/phantom"
 	"phantom/internal/router"
 	"phantom/internal/secret"
+	"phantom/internal/vault"
 )
 
 // Deps is what a Server needs; every field must be set.
@@ -29,11 +30,13 @@ type Deps struct {
 	Owner     string // the owner's identity at the terminal
 	Router    conversations
 	Approvals approvals
+	Secrets   secrets
 	Audit     auditor
-	Status    func(ctx context.Context) any          // what `phantom status` shows
-	Doctor    func(ctx context.Context) any          // what `phantom doctor` shows
-	Prompt    func(ctx context.Context) (any, error) // what would be sent to the model
-	Shutdown  func()                                 // asks the process to end
+	Collect   func(ctx context.Context, r vault.Request) (vault.Link, error) // makes a link for the owner
+	Status    func(ctx context.Context) any                                  // what `phantom status` shows
+	Doctor    func(ctx context.Context) any                                  // what `phantom doctor` shows
+	Prompt    func(ctx context.Context) (any, error)                         // what would be sent to the model
+	Shutdown  func()                                                         // asks the process to end
 	Log       *slog.Logger
 }
 
@@ -47,6 +50,14 @@ type conversations interface {
 type approvals interface {
 	Pending(ctx context.Context) ([]approval.Question, error)
 	Decide(ctx context.Context, number int64, approve bool) (approval.Question, error)
+}
+
+type secrets interface {
+	List(ctx context.Context) ([]vault.Entry, error)
+	Set(ctx context.Context, name string, value secret.Value, hosts []string) (vault.Entry, error)
+	Rotate(ctx context.Context, name string, value secret.Value) (vault.Entry, error)
+	Remove(ctx context.Context, name string) error
+	RotateKey(ctx context.Context) error
 }
 
 type auditor interface {
@@ -73,7 +84,7 @@ type Server struct {
 // Listen takes the socket over from a process that is gone; the caller holds
 // the home's lock. Serve must follow.
 func Listen(ctx context.Context, d Deps) (*Server, error) {
-	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Approvals == nil || d.Audit == nil || d.Status == nil || d.Doctor == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
+	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Approvals == nil || d.Secrets == nil || d.Collect == nil || d.Audit == nil || d.Status == nil || d.Doctor == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
 		return nil, errors.New("control: a dependency is missing")
 	}
 	if err := os.Remove(d.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -143,6 +154,11 @@ func (s *Server) routes() http.Handler {
 		"GET /approvals":           s.pending,
 		"POST /approvals/{number}": s.decide,
 		"POST /shutdown":           s.shutdown,
+		"GET /secrets":             s.listSecrets,
+		"POST /secrets":            s.setSecret,
+		"DELETE /secrets/{name}":   s.removeSecret,
+		"POST /secrets/key":        s.rotateKey,
+		"POST /secrets/link":       s.requestSecrets,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)

@@ -1,7 +1,7 @@
 // Package httpserver is Phantom's door for HTTP on the loopback address.
 //
 // It owns the listener, the limits and headers that hold on every route, and
-// the routes /health and /ready. It refuses oversized headers and bodies,
+// the routes /health and /ready; other doors hand it theirs. It refuses oversized headers and bodies,
 // state-changing requests from foreign web origins, and unknown paths, and
 // tells nothing of its inside: a panic becomes an id that stands in the log.
 package httpserver
@@ -50,11 +50,12 @@ type Health struct {
 
 func (h Health) up() bool { return h.Status == OK || h.Status == Degraded }
 
-// Deps is what a Server needs; every field but Port must be set.
+// Deps is what a Server needs; every field but Port and Routes must be set.
 type Deps struct {
 	Host   string
 	Port   int // 0 takes a free one
 	Health func(ctx context.Context) Health
+	Routes map[string]http.Handler // by pattern; the server's limits and headers hold on them too
 	Log    *slog.Logger
 }
 
@@ -85,6 +86,9 @@ func Listen(ctx context.Context, d Deps) (*Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", s.health)
 	mux.HandleFunc("GET /ready", s.ready)
+	for pattern, handler := range d.Routes {
+		mux.Handle(pattern, handler)
+	}
 	s.http = &http.Server{
 		Handler:           s.guard(http.NewCrossOriginProtection().Handler(mux)),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerLimit,

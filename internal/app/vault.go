@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"phantom/internal/audit"
+	"phantom/internal/httpserver/collect"
+	"phantom/internal/phantom"
+	"phantom/internal/vault"
+)
+
+// openVault opens the stored secrets, so that the redactor knows all of them
+// before anything acts.
+func (a *App) openVault(ctx context.Context) (err error) {
+	a.vault, err = vault.Open(ctx, vault.Options{
+		DB: a.db, Redactor: a.redact, Recorder: recorder{a.audit}, KeyFile: a.Config.Home.VaultKey(),
+		Key: a.Config.VaultKey, KeySource: a.Config.VaultKeySource, BaseURL: a.baseURL(),
+	})
+	return err
+}
+
+// OpenVault opens the secrets of a home on which no instance runs. done gives
+// the home back.
+func OpenVault(ctx context.Context, o Options) (v *vault.Store, done func() error, err error) {
+	if o.Config == nil || o.Log == nil || o.Redactor == nil {
+		return nil, nil, errors.New("app: no config, log or redactor")
+	}
+	a := &App{Options: o, began: time.Now(), redact: o.Redactor, shutdown: func() {}}
+	for _, step := range []func(context.Context) error{a.takeHome, a.openStore, a.openVault} {
+		if err := step(ctx); err != nil {
+			return nil, nil, errors.Join(err, a.Close())
+		}
+	}
+	return a.vault, a.Close, nil
+}
+
+// baseURL is under which the owner reaches what is served; "" if nothing is.
+func (a *App) baseURL() string {
+	if !a.HTTP {
+		return ""
+	}
+	if a.Config.PublicURL != "" {
+		return a.Config.PublicURL
+	}
+	host := a.Config.Host
+	if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() {
+		host = "127.0.0.1" // all addresses, this one too
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(a.Config.Port))
+}
+
+// httpRoutes are the pages beside the server's own.
+func (a *App) httpRoutes() (map[string]http.Handler, error) {
+	return collect.New(collect.Deps{Vault: a.vault, BaseURL: a.baseURL(), Port: a.Config.Port, Log: a.part("collect")})
+}
+
+// recorder lets a part of the audit log's own floor put its actions on record.
+type recorder struct{ log *audit.Log }
+
+// Record implements vault.Recorder.
+func (r recorder) Record(ctx context.Context, method, target string, do func(context.Context) error) error {
+	e := audit.Entry{Surface: "process", Principal: "phantom", Method: method, Target: target, Turn: phantom.TurnFrom(ctx).Turn}
+	if p := phantom.PrincipalFrom(ctx); p.Kind != phantom.Nobody {
+		e.Surface, e.Principal = p.Surface, p.Name
+	}
+	intent, err := r.log.Intent(ctx, e)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	o := audit.Outcome{Status: audit.OK}
+	doErr := do(ctx)
+	if doErr != nil {
+		o.Status, o.Detail = audit.Failed, doErr.Error()
+	}
+	o.Duration = time.Since(began)
+	return errors.Join(doErr, r.log.Outcome(ctx, intent, o))
+}
