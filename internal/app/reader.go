@@ -10,7 +10,6 @@ import (
 	"phantom/internal/audit"
 	"phantom/internal/config"
 	"phantom/internal/memory"
-	"phantom/internal/secret"
 	"phantom/internal/spend"
 	"phantom/internal/store"
 )
@@ -18,7 +17,8 @@ import (
 // Reader looks into a home without changing it, whether an instance runs or not.
 type Reader struct {
 	DB        *store.DB
-	Audit     *audit.Log
+	Audit     *audit.Reader
+	Trust     audit.Trust // what the audit log is held against
 	Ledger    *spend.Ledger
 	Memory    *memory.Store
 	Approvals *approval.Store
@@ -41,11 +41,15 @@ func OpenReader(ctx context.Context, c *config.Config) (*Reader, error) {
 }
 
 func (r *Reader) open(c *config.Config) error {
-	key, err := keyFile(c.Home.LogKey())
+	signing, err := keyFile(c.Home.SigningKey())
 	if err != nil {
 		return err
 	}
-	if r.Audit, err = audit.New(r.DB, secret.NewRedactor(c.Secrets...), key); err != nil {
+	r.Trust.Checkpoints = c.Home.Checkpoints()
+	if r.Trust.Key, err = audit.VerifierKey(signing); err != nil {
+		return err
+	}
+	if r.Audit, err = audit.NewReader(r.DB); err != nil {
 		return err
 	}
 	if r.Ledger, err = spend.New(r.DB, prices(c), spend.Ceilings(c.Spend)); err != nil {

@@ -1,10 +1,19 @@
 // Package audit is the record of what Phantom did: an intent before every
 // effect, an outcome after it.
 //
-// It owns the tables audit_log and audit_files, whose rows are never changed
-// or removed (the schema refuses it). An intent is committed and synced before
-// Intent returns; if it cannot be written, the caller must not act. Inputs are
-// kept as a redacted summary and a keyed digest, never as text.
+// It owns the tables audit_log, audit_files, audit_nodes, audit_head and
+// audit_checkpoints, and the file of checkpoints beside the database. Rows are
+// never changed or removed (the schema refuses it), but for contents that a
+// seal, itself a row, lets go. Each row with its file events is a leaf of an
+// RFC 6962 tree whose head is signed in every commit; every 100 rows, every
+// minute and at the end the head also goes into the file, so that a database
+// that was cut or put back is noticed.
+//
+// An intent is committed and synced before Intent returns; writers that come
+// together share one commit. If it cannot be written, if the log at hand is not
+// the one that was signed, or if a checkpoint is overdue, the caller must not
+// act. Inputs are kept as a redacted summary and a keyed digest, never as text.
+// It proves nothing against who can read the signing key.
 package audit
 
 import (
@@ -14,9 +23,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
@@ -26,23 +39,64 @@ import (
 // summaryLimit is how much of an input or target is kept, in characters.
 const summaryLimit = 200
 
-// Log writes and reads the record. It is safe for concurrent use.
-type Log struct {
-	db     *store.DB
-	redact *secret.Redactor
-	key    secret.Value
+// Deps is what a Log needs; every field but Retention must be set.
+type Deps struct {
+	DB          *store.DB
+	Redactor    *secret.Redactor
+	Key         secret.Value  // makes the digests of inputs useless to who guesses short secrets; at least 32 bytes
+	Signing     secret.Value  // seed of the key that signs the tree: 64 hexadecimal digits
+	Checkpoints string        // the file of checkpoints
+	Retention   time.Duration // contents older than this are let go; 0 keeps them
+	Log         *slog.Logger
 }
 
-// New returns a Log. The key makes the digests of inputs useless to somebody
-// who guesses short secrets; it needs at least 32 bytes.
-func New(db *store.DB, redact *secret.Redactor, key secret.Value) (*Log, error) {
-	if db == nil || redact == nil {
-		return nil, errors.New("audit: no database or redactor")
+// Log writes and reads the record. It is safe for concurrent use.
+type Log struct {
+	*Reader
+	deps   Deps
+	signer note.Signer
+	public string // the verifier key
+	floods floods
+
+	mu     sync.Mutex // guards what follows
+	queue  []*batch   // waits for a commit
+	closed bool
+
+	// turn holds a token for whoever commits; it alone touches what follows.
+	turn     chan struct{}
+	tree     frontier
+	head     string // the signed head of tree
+	nextFile int64
+	notes    *noteFile
+	filed    int64 // size of the newest checkpoint in the file
+	owed     bool  // a checkpoint could not be written: nothing else is until it is
+}
+
+// New opens the log of a database and checks that its end is the one that was
+// signed. An older log without a tree gets one. Close must follow.
+func New(ctx context.Context, d Deps) (*Log, error) {
+	if d.DB == nil || d.Redactor == nil || d.Checkpoints == "" || d.Log == nil || d.Retention < 0 {
+		return nil, errors.New("audit: no database, redactor, file of checkpoints or log")
 	}
-	if len(key.Reveal()) < 32 {
+	if len(d.Key.Reveal()) < 32 {
 		return nil, errors.New("audit: the log key is missing or shorter than 32 bytes")
 	}
-	return &Log{db: db, redact: redact, key: key}, nil
+	signer, public, err := newSigner(d.Signing)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := NewReader(d.DB)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{Reader: reader, deps: d, signer: signer, public: public, turn: make(chan struct{}, 1)}
+	if l.notes, err = openNotes(d.Checkpoints); err != nil {
+		return nil, err
+	}
+	if err := l.open(ctx); err != nil {
+		return nil, errors.Join(err, l.notes.file.Close())
+	}
+	return l, nil
 }
 
 // Entry says who is about to do what.
@@ -86,16 +140,11 @@ type Outcome struct {
 // Intent writes that the action is about to happen. The row is on the disk
 // when Intent returns nil.
 func (l *Log) Intent(ctx context.Context, e Entry) (Intent, error) {
-	in := Intent{entry: e}
-	err := l.db.WithTx(ctx, func(tx *store.Tx) error {
-		var err error
-		in.seq, err = l.insert(ctx, tx, row{kind: "intent", entry: e})
-		return err
-	})
+	seq, err := l.commit(ctx, []row{{Record: l.record(kindIntent, e)}})
 	if err != nil {
 		return Intent{}, fmt.Errorf("audit intent of %s: %w", e.Tool, err)
 	}
-	return in, nil
+	return Intent{seq: seq, entry: e}, nil
 }
 
 // Outcome closes an intent. It is written even if ctx has ended.
@@ -108,16 +157,9 @@ func (l *Log) Outcome(ctx context.Context, in Intent, o Outcome) error {
 	if in.seq == 0 {
 		return errors.New("audit outcome: there is no intent")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err := l.db.WithTx(ctx, func(tx *store.Tx) error {
-		if err := l.insertFiles(ctx, tx, in, o.Files); err != nil {
-			return err
-		}
-		_, err := l.insert(ctx, tx, row{kind: "outcome", intent: in.seq, entry: in.entry, outcome: o})
-		return err
-	})
-	if err != nil {
+	r := l.outcome(l.record(kindOutcome, in.entry), o)
+	r.Intent = in.seq
+	if _, err := l.commit(context.WithoutCancel(ctx), []row{{Record: r}}); err != nil {
 		return fmt.Errorf("audit outcome of %s: %w", in.entry.Tool, err)
 	}
 	return nil
@@ -125,15 +167,8 @@ func (l *Log) Outcome(ctx context.Context, in Intent, o Outcome) error {
 
 // Refuse writes an action that was not allowed: intent and outcome in one.
 func (l *Log) Refuse(ctx context.Context, e Entry, reason string) error {
-	err := l.db.WithTx(ctx, func(tx *store.Tx) error {
-		seq, err := l.insert(ctx, tx, row{kind: "intent", entry: e})
-		if err != nil {
-			return err
-		}
-		_, err = l.insert(ctx, tx, row{kind: "outcome", intent: seq, entry: e, outcome: Outcome{Status: Refused, Detail: reason}})
-		return err
-	})
-	if err != nil {
+	refused := l.outcome(l.record(kindOutcome, e), Outcome{Status: Refused, Detail: reason})
+	if _, err := l.commit(ctx, []row{{Record: l.record(kindIntent, e)}, {Record: refused, ofPrevious: true}}); err != nil {
 		return fmt.Errorf("audit refusal of %s: %w", e.Tool, err)
 	}
 	return nil
@@ -147,52 +182,44 @@ func (l *Log) Recover(ctx context.Context) (int, error) {
 	if err != nil || len(open) == 0 {
 		return 0, err
 	}
-	err = l.db.WithTx(ctx, func(tx *store.Tx) error {
-		for _, r := range open {
-			if _, err := l.insert(ctx, tx, row{kind: "outcome", intent: r.Seq, entry: r.entry(), mac: r.mac, outcome: Outcome{
-				Status: Interrupted, Detail: "the process ended before the outcome was known",
-			}}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	rows := make([]row, len(open))
+	for i, r := range open {
+		closing := l.outcome(l.record(kindOutcome, r.entry()), Outcome{
+			Status: Interrupted, Detail: "the process ended before the outcome was known",
+		})
+		closing.Intent, closing.MAC = r.Seq, r.MAC
+		rows[i] = row{Record: closing}
+	}
+	if _, err := l.commit(ctx, rows); err != nil {
 		return 0, fmt.Errorf("audit recovery: %w", err)
 	}
 	return len(open), nil
 }
 
-// row is one row before it is written.
-type row struct {
-	kind    string
-	intent  int64
-	entry   Entry
-	mac     string // already known, for rows that repeat a stored entry
-	outcome Outcome
+// record is a row of an entry as it is kept.
+func (l *Log) record(kind string, e Entry) Record {
+	return Record{Row: Row{
+		Kind: kind, Surface: valid(e.Surface), Principal: l.summary(e.Principal), Method: valid(e.Method), Tool: valid(e.Tool),
+		Target: l.summary(e.Target), Input: l.summary(e.Input), MAC: l.digest(e.Input),
+		Turn: phantom.TurnID(valid(string(e.Turn))), Call: phantom.CallID(valid(string(e.Call))),
+	}}
 }
 
-func (l *Log) insert(ctx context.Context, tx *store.Tx, r row) (int64, error) {
-	mac := r.mac
-	if mac == "" {
-		mac = l.digest(r.entry.Input)
+// outcome adds to a row how its action ended.
+func (l *Log) outcome(r Record, o Outcome) Record {
+	r.Outcome, r.Detail, r.Duration, r.Cost = o.Status, l.summary(o.Detail), o.Duration.Truncate(time.Microsecond), o.Cost
+	for _, e := range o.Files {
+		e.Path, e.Op, e.Hash = valid(l.deps.Redactor.String(e.Path)), Op(valid(string(e.Op))), valid(e.Hash)
+		r.Events = append(r.Events, FileRow{FileEvent: e, Turn: r.Turn})
 	}
-	var intent any
-	if r.intent != 0 {
-		intent = r.intent
-	}
-	var seq int64
-	err := tx.QueryRow(ctx, `INSERT INTO audit_log
-		(at, kind, intent, surface, principal, method, tool, target, input, input_mac, turn, call, outcome, detail, duration_us, cost)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
-		phantom.Micros(time.Now()), r.kind, intent, r.entry.Surface, l.summary(r.entry.Principal), r.entry.Method, r.entry.Tool,
-		l.summary(r.entry.Target), l.summary(r.entry.Input), mac, r.entry.Turn, r.entry.Call,
-		r.outcome.Status, l.summary(r.outcome.Detail), r.outcome.Duration.Microseconds(), r.outcome.Cost).Scan(&seq)
-	return seq, err
+	return r
 }
+
+// valid makes a text one that every reader takes for the same.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func (l *Log) digest(input string) string {
-	mac := hmac.New(sha256.New, []byte(l.key.Reveal()))
+	mac := hmac.New(sha256.New, []byte(l.deps.Key.Reveal()))
 	mac.Write([]byte(input))
 	return hex.EncodeToString(mac.Sum(nil))
 }
@@ -210,7 +237,7 @@ func (l *Log) summary(s string) string {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(l.redact.String(s), "�"))
+	}, valid(l.deps.Redactor.String(s)))
 	if runes := []rune(s); len(runes) > summaryLimit {
 		return string(runes[:summaryLimit-1]) + "…"
 	}

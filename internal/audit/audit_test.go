@@ -7,21 +7,16 @@ import (
 	"unicode/utf8"
 
 	"phantom/internal/audit"
+	"phantom/internal/audit/audittest"
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
 	"phantom/internal/store"
 	"phantom/internal/store/storetest"
 )
 
-var key = secret.New(strings.Repeat("k", 32))
-
 func open(t *testing.T, db *store.DB) *audit.Log {
 	t.Helper()
-	l, err := audit.New(db, secret.NewRedactor(secret.New("hunter2-hunter2")), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
+	return audittest.Open(t, db, secret.NewRedactor(secret.New("hunter2-hunter2")))
 }
 
 func tail(t *testing.T, l *audit.Log) []audit.Row {
@@ -76,7 +71,11 @@ func TestFailsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := open(t, db)
+	d := audittest.Deps(t, db, secret.NewRedactor())
+	l, err := audit.New(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
 	in, err := l.Intent(t.Context(), audit.Entry{Tool: "bash"})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +92,8 @@ func TestFailsClosed(t *testing.T) {
 	if _, err := l.Intent(t.Context(), audit.Entry{Tool: "bash"}); err == nil {
 		t.Error("an intent was granted without a database")
 	}
-	if _, err := audit.New(db, secret.NewRedactor(), secret.New("short")); err == nil {
+	d.Key = secret.New("short")
+	if _, err := audit.New(t.Context(), d); err == nil {
 		t.Error("a short key was accepted")
 	}
 }

@@ -2,8 +2,11 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"phantom/internal/phantom"
 	"phantom/internal/store"
@@ -37,21 +40,23 @@ type FileRow struct {
 	At   time.Time      `json:"at"`
 }
 
-func (l *Log) insertFiles(ctx context.Context, tx *store.Tx, in Intent, events []FileEvent) error {
-	now := phantom.Micros(time.Now())
-	for _, e := range events {
-		if _, err := tx.Exec(ctx, `INSERT INTO audit_files (intent, turn, op, path, bytes, hash, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			in.seq, in.entry.Turn, e.Op, l.redact.String(e.Path), e.Bytes, e.Hash, now); err != nil {
-			return err
-		}
+// Reader looks into the log. It needs no key and changes nothing.
+type Reader struct {
+	db *store.DB
+}
+
+// NewReader returns a Reader of the log in db.
+func NewReader(db *store.DB) (*Reader, error) {
+	if db == nil {
+		return nil, errors.New("audit: no database")
 	}
-	return nil
+	return &Reader{db: db}, nil
 }
 
 // Files returns what tools touched, newest last; of one turn if it is named,
 // else the last limit events.
-func (l *Log) Files(ctx context.Context, turn phantom.TurnID, limit int) ([]FileRow, error) {
-	rows, err := l.db.Query(ctx, `SELECT op, path, bytes, hash, turn, at FROM
+func (r *Reader) Files(ctx context.Context, turn phantom.TurnID, limit int) ([]FileRow, error) {
+	rows, err := r.db.Query(ctx, `SELECT op, path, bytes, hash, turn, at FROM
 		(SELECT * FROM audit_files WHERE turn = ? OR ? = '' ORDER BY id DESC LIMIT ?) AS last ORDER BY id`, turn, turn, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read files: %w", err)
@@ -70,31 +75,6 @@ func (l *Log) Files(ctx context.Context, turn phantom.TurnID, limit int) ([]File
 	return files, rows.Err()
 }
 
-// Row is one row of the log as it is shown.
-type Row struct {
-	Seq       int64            `json:"seq"`
-	At        time.Time        `json:"at"`
-	Kind      string           `json:"kind"`
-	Intent    int64            `json:"intent,omitempty"`
-	Surface   string           `json:"surface"`
-	Principal string           `json:"principal"`
-	Method    string           `json:"method"`
-	Tool      string           `json:"tool,omitempty"`
-	Target    string           `json:"target,omitempty"`
-	Input     string           `json:"input,omitempty"`
-	Turn      phantom.TurnID   `json:"turn,omitempty"`
-	Call      phantom.CallID   `json:"call,omitempty"`
-	Outcome   Status           `json:"outcome,omitempty"`
-	Detail    string           `json:"detail,omitempty"`
-	Duration  time.Duration    `json:"duration_ns,omitempty"`
-	Cost      phantom.MicroUSD `json:"cost_micro_usd,omitempty"`
-	mac       string
-}
-
-func (r Row) entry() Entry {
-	return Entry{Surface: r.Surface, Principal: r.Principal, Method: r.Method, Tool: r.Tool, Target: r.Target, Input: r.Input, Call: r.Call, Turn: r.Turn}
-}
-
 // Filter chooses rows; empty fields choose all.
 type Filter struct {
 	Limit   int
@@ -102,33 +82,213 @@ type Filter struct {
 	Surface string
 }
 
-const columns = `seq, at, kind, coalesce(intent, 0), surface, principal, method, tool, target, input, input_mac, turn, call, outcome, detail, duration_us, cost`
-
 // Tail returns the last rows, newest last.
-func (l *Log) Tail(ctx context.Context, f Filter) ([]Row, error) {
-	return l.read(ctx, `SELECT * FROM (SELECT `+columns+` FROM audit_log
+func (r *Reader) Tail(ctx context.Context, f Filter) ([]Row, error) {
+	return r.read(ctx, `SELECT * FROM (SELECT `+columns+` FROM audit_log
 		WHERE (turn = ? OR ? = '') AND (surface = ? OR ? = '') ORDER BY seq DESC LIMIT ?) AS last ORDER BY seq`,
 		f.Turn, f.Turn, f.Surface, f.Surface, f.Limit)
 }
 
-func (l *Log) read(ctx context.Context, query string, args ...any) ([]Row, error) {
-	rows, err := l.db.Query(ctx, query, args...)
+func (r *Reader) read(ctx context.Context, query string, args ...any) ([]Row, error) {
+	records, bad, err := scan(ctx, r.db, query, args...)
+	if err == nil && bad != nil {
+		err = bad
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read audit log: %w", err)
+		return nil, err
+	}
+	rows := make([]Row, len(records))
+	for i := range records {
+		rows[i] = records[i].Row
+	}
+	return rows, nil
+}
+
+// scan reads rows without their file events, up to the first bad one.
+func scan(ctx context.Context, q querier, query string, args ...any) (records []Record, bad *TamperError, err error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read audit log: %w", err)
 	}
 	defer rows.Close()
-	var all []Row
+	values, into := newCells(columnCount)
 	for rows.Next() {
-		var r Row
-		var at, duration int64
-		if err := rows.Scan(&r.Seq, &at, &r.Kind, &r.Intent, &r.Surface, &r.Principal, &r.Method, &r.Tool, &r.Target, &r.Input,
-			&r.mac, &r.Turn, &r.Call, &r.Outcome, &r.Detail, &duration, &r.Cost); err != nil {
-			return nil, fmt.Errorf("read audit log: %w", err)
+		if err := rows.Scan(into...); err != nil {
+			return nil, nil, fmt.Errorf("read audit log: %w", err)
 		}
-		r.At, r.Duration = phantom.FromMicros(at), time.Duration(duration)*time.Microsecond
-		all = append(all, r)
+		row, err := values.row()
+		if bad, ok := errors.AsType[*TamperError](err); ok {
+			return records, bad, nil
+		}
+		records = append(records, Record{Row: row})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, fmt.Errorf("read audit log: %w", err)
+	}
+	return records, nil, nil
+}
+
+// readRecords reads the rows from..to with their file events, up to the first
+// bad one. Sealed rows are left out.
+func readRecords(ctx context.Context, q querier, from, to int64) ([]Record, *TamperError, error) {
+	records, bad, err := scan(ctx, q, `SELECT `+columns+` FROM audit_log WHERE seq BETWEEN ? AND ? ORDER BY seq`, from, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	var first, next int64 // ids of the file events
+	for i, r := range records {
+		if r.Files == 0 && r.FirstFile == 0 {
+			continue
+		}
+		if first == 0 {
+			first, next = r.FirstFile, r.FirstFile
+		}
+		if r.FirstFile != next || r.FirstFile < 1 || r.Files < 1 || r.Files > maxEvents {
+			records, bad = records[:i], &TamperError{Row: r.Seq, What: "its file events do not follow those of the rows before it"}
+			break
+		}
+		next += r.Files
+	}
+	if first == next {
+		return records, bad, nil
+	}
+	return readEvents(ctx, q, records, bad)
+}
+
+// maxEvents bounds the file events that one row may name.
+const maxEvents = 10_000_000
+
+// readEvents gives records their file events, which follow each other.
+func readEvents(ctx context.Context, q querier, records []Record, bad *TamperError) ([]Record, *TamperError, error) {
+	var first, next int64
+	for _, r := range records {
+		if r.Files > 0 {
+			if first == 0 {
+				first = r.FirstFile
+			}
+			next = r.FirstFile + r.Files
+		}
+	}
+	rows, err := q.Query(ctx, `SELECT id, intent, op, path, bytes, hash, turn, at FROM audit_files WHERE id >= ? AND id < ? ORDER BY id`, first, next)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read files of the audit log: %w", err)
+	}
+	defer rows.Close()
+	values, into := newCells(8)
+	for i := range records {
+		r := &records[i]
+		for n := range r.Files {
+			if !rows.Next() {
+				if err := rows.Err(); err != nil {
+					return nil, nil, fmt.Errorf("read files of the audit log: %w", err)
+				}
+				return records[:i], &TamperError{Row: r.Seq, What: fmt.Sprintf("it has %d file events, %d of them are missing", r.Files, r.Files-n)}, nil
+			}
+			if err := rows.Scan(into...); err != nil {
+				return nil, nil, fmt.Errorf("read files of the audit log: %w", err)
+			}
+			values.rewind()
+			id, intent := values.number(), values.number()
+			e := FileRow{FileEvent: FileEvent{Op: Op(values.text()), Path: values.text(), Bytes: values.number(), Hash: values.text()}, Turn: phantom.TurnID(values.text())}
+			e.At = phantom.FromMicros(values.number())
+			if values.bad != 0 || id != r.FirstFile+n || intent != r.Intent {
+				return records[:i], &TamperError{Row: r.Seq, What: fmt.Sprintf("its file event %d was removed, moved or changed", r.FirstFile+n)}, nil
+			}
+			r.Events = append(r.Events, e)
+		}
+	}
+	return records, bad, rows.Err()
+}
+
+// leaf is the hash of one row.
+type leaf struct {
+	seq  int64
+	hash tlog.Hash
+}
+
+// page is a run of rows as verification needs it.
+type page struct {
+	leaves    []leaf      // as the contents say; of sealed rows as it is stored
+	stored    []tlog.Hash // the hashes that the tree holds of these rows, in its order
+	files     int64
+	firstFile int64        // id of the first file event, or 0
+	sealed    int64        // rows without contents
+	bad       *TamperError // why leaves end early
+}
+
+// readPage reads the rows from..to and what the tree holds of them.
+func readPage(ctx context.Context, q querier, from, to int64) (p page, err error) {
+	if p.stored, err = readStored(ctx, q, tlog.StoredHashCount(from-1), tlog.StoredHashCount(to)); err != nil {
+		return p, err
+	}
+	records, bad, err := readRecords(ctx, q, from, to)
+	if err != nil {
+		return p, err
+	}
+	sealed := int64(-1) // not known yet
+	var buffer []byte
+	for seq := from; seq <= to; seq++ {
+		if len(records) > 0 && records[0].Seq == seq {
+			r := records[0]
+			records = records[1:]
+			var h tlog.Hash
+			h, buffer = r.leaf(buffer)
+			p.leaves = append(p.leaves, leaf{seq, h})
+			if r.Files > 0 && p.firstFile == 0 {
+				p.firstFile = r.FirstFile
+			}
+			p.files += r.Files
+			continue
+		}
+		if bad != nil && (bad.Row <= seq || len(records) == 0) {
+			p.bad = bad
+			return p, nil
+		}
+		if sealed < 0 {
+			if sealed, err = sealedRows(ctx, q); err != nil {
+				return p, err
+			}
+		}
+		at := tlog.StoredHashIndex(0, seq-1) - tlog.StoredHashCount(from-1)
+		if seq > sealed || at >= int64(len(p.stored)) {
+			p.bad = &TamperError{Row: seq, What: "it is missing"}
+			return p, nil
+		}
+		p.leaves = append(p.leaves, leaf{seq, p.stored[at]})
+		p.sealed++
+	}
+	return p, nil
+}
+
+// readStored reads the stored hashes from..to-1, up to the first that is
+// missing or is none.
+func readStored(ctx context.Context, q querier, from, to int64) ([]tlog.Hash, error) {
+	rows, err := q.Query(ctx, `SELECT id, hash FROM audit_nodes WHERE id >= ? AND id < ? ORDER BY id`, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit tree: %w", err)
+	}
+	defer rows.Close()
+	all := make([]tlog.Hash, 0, to-from)
+	values, into := newCells(2)
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, fmt.Errorf("read the audit tree: %w", err)
+		}
+		raw, ok := values.values[1].([]byte)
+		if values.values[0] != from+int64(len(all)) || !ok || len(raw) != tlog.HashSize {
+			return all, nil
+		}
+		all = append(all, tlog.Hash(raw))
 	}
 	return all, rows.Err()
+}
+
+// sealedRows returns the last row whose contents a row of the log lets go.
+func sealedRows(ctx context.Context, q querier) (n int64, err error) {
+	if err := q.QueryRow(ctx, `SELECT coalesce(max(seals), 0) FROM audit_log WHERE seals > 0 AND seq > seals`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("read the seals of the audit log: %w", err)
+	}
+	return n, nil
 }
 
 // Counts says how much the log holds.
@@ -138,8 +298,8 @@ type Counts struct {
 }
 
 // Count returns how many intents the log holds and how many are open.
-func (l *Log) Count(ctx context.Context) (c Counts, err error) {
-	err = l.db.QueryRow(ctx, `SELECT count(*), count(*) - count(o.intent)
+func (r *Reader) Count(ctx context.Context) (c Counts, err error) {
+	err = r.db.QueryRow(ctx, `SELECT count(*), count(*) - count(o.intent)
 		FROM audit_log AS a LEFT JOIN audit_log AS o ON o.intent = a.seq WHERE a.kind = 'intent'`).Scan(&c.Intents, &c.Open)
 	if err != nil {
 		return Counts{}, fmt.Errorf("count audit log: %w", err)

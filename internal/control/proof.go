@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -18,10 +17,6 @@ const (
 	maxGreetings = 128
 	// acceptPause is how long the listener rests after an error that will pass.
 	acceptPause = 250 * time.Millisecond
-	// maxRefusals bounds the refusals that get a row of their own, by window;
-	// the others are counted in one, so that a flood cannot fill the disk.
-	maxRefusals   = 20
-	refusalWindow = time.Minute
 )
 
 // provedListener hands out connections whose other end has the key. Proofs run
@@ -93,62 +88,11 @@ func (l *provedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// refusals count the callers without the key.
-type refusals struct {
-	mu    sync.Mutex // guards what follows
-	since time.Time  // begin of the window
-	rows  int        // written in this window
-	more  int        // only counted
-}
-
-// note reports whether a refusal gets a row of its own, and how many of the
-// window that ended were only counted.
-func (r *refusals) note(now time.Time) (own bool, earlier int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now.Sub(r.since) >= refusalWindow {
-		earlier = r.more
-		r.since, r.rows, r.more = now, 0, 0
-	}
-	if r.rows < maxRefusals {
-		r.rows++
-		return true, earlier
-	}
-	r.more++
-	return false, earlier
-}
-
-// rest returns what was only counted and not told yet.
-func (r *refusals) rest() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	more := r.more
-	r.more = 0
-	return more
-}
-
-// refuse audits a caller without the key.
+// refuse audits a caller without the key. A flood of them cannot fill the disk:
+// the log counts what comes from one source.
 func (s *Server) refuse(ctx context.Context, conn net.Conn, cause error) {
-	own, earlier := s.refused.note(time.Now())
-	s.tellMore(ctx, earlier)
-	if own {
-		s.auditRefusal(ctx, cause.Error())
-	}
-	if err := conn.Close(); err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "refused control connection", slog.Any("error", err))
-	}
-}
-
-// tellMore audits refusals that were only counted.
-func (s *Server) tellMore(ctx context.Context, n int) {
-	if n > 0 {
-		s.auditRefusal(ctx, fmt.Sprintf("%d more callers within %v could not prove that they may read data/control.key", n, refusalWindow))
-	}
-}
-
-func (s *Server) auditRefusal(ctx context.Context, reason string) {
-	err := s.Audit.Refuse(context.WithoutCancel(ctx), audit.Entry{Surface: "control", Principal: "unproved", Method: "connect", Target: s.Socket}, reason)
-	if err != nil {
+	entry := audit.Entry{Surface: "control", Principal: "unproved", Method: "connect", Target: s.Socket}
+	if err := errors.Join(s.Audit.Flood(context.WithoutCancel(ctx), entry, cause.Error()), conn.Close()); err != nil {
 		s.Log.LogAttrs(ctx, slog.LevelError, "refused control connection", slog.Any("error", err))
 	}
 }

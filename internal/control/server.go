@@ -63,7 +63,7 @@ type secrets interface {
 type auditor interface {
 	Intent(ctx context.Context, e audit.Entry) (audit.Intent, error)
 	Outcome(ctx context.Context, in audit.Intent, o audit.Outcome) error
-	Refuse(ctx context.Context, e audit.Entry, reason string) error
+	Flood(ctx context.Context, e audit.Entry, reason string) error
 }
 
 const (
@@ -78,7 +78,6 @@ type Server struct {
 	Deps
 	listener net.Listener
 	http     *http.Server
-	refused  refusals
 }
 
 // Listen takes the socket over from a process that is gone; the caller holds
@@ -126,7 +125,6 @@ func (s *Server) Serve(ctx context.Context) error {
 		err = nil
 	}
 	accepting.Wait()
-	s.tellMore(ctx, s.refused.rest())
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"phantom/internal/agent"
 	"phantom/internal/approval"
 	"phantom/internal/audit"
+	"phantom/internal/audit/audittest"
 	"phantom/internal/job"
 	"phantom/internal/llm"
 	"phantom/internal/llm/llmtest"
@@ -107,14 +108,14 @@ func newHouse(t *testing.T, o options, steps ...llmtest.Step) *house {
 	quiet := slog.New(slog.DiscardHandler)
 	redactor := secret.NewRedactor(secret.New("hunter2-hunter2"))
 	jobs, err1 := job.New(t.Context(), o.db, quiet)
-	log, err2 := audit.New(o.db, redactor, secret.New(strings.Repeat("k", 32)))
+	log := audittest.Open(t, o.db, redactor)
 	sessions, err3 := session.New(o.db)
 	asks, err4 := approval.New(o.db)
 	notes, err5 := memory.New(o.db)
 	ledger, err6 := spend.New(o.db, llm.NewPrices(map[string]llm.Price{llmtest.Name: {}}), spend.Ceilings{})
 	h := &house{t: t, asks: asks, tools: &bench{}, post: &post{got: make(chan phantom.Delivery, 64)}}
 	model := ledger.Model(llmtest.New(t, steps...), "turn")
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	if err := errors.Join(err1, err3, err4, err5, err6); err != nil {
 		t.Fatal(err)
 	}
 	thinker, err := agent.New(agent.Deps{

@@ -13,6 +13,7 @@ import (
 
 	"phantom/internal/approval"
 	"phantom/internal/audit"
+	"phantom/internal/audit/audittest"
 	"phantom/internal/memory"
 	"phantom/internal/netguard"
 	"phantom/internal/phantom"
@@ -80,9 +81,7 @@ func setUp(t testing.TB, change func(*Deps)) *bench {
 		t.Fatal(err)
 	}
 	redactor := secret.NewRedactor(secret.New(planted))
-	if b.log, err = audit.New(b.db, redactor, secret.New(strings.Repeat("k", 64))); err != nil {
-		t.Fatal(err)
-	}
+	b.log = audittest.Open(t, b.db, redactor)
 	if b.questions, err = approval.New(b.db); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +127,7 @@ func (b *bench) put(name, text string) {
 }
 
 func (b *bench) owner(ctx context.Context) context.Context {
+	ctx = phantom.WithReading(ctx, phantom.Reading{})
 	ctx = phantom.WithTurn(ctx, phantom.TurnRef{Turn: "t1", Conversation: "terminal:main"})
 	return phantom.WithPrincipal(ctx, phantom.Principal{Kind: phantom.KindOwner, Name: "owner", Surface: "terminal"})
 }

@@ -1,0 +1,294 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"phantom/internal/phantom"
+	"phantom/internal/store"
+)
+
+const (
+	// checkpointRows and checkpointEvery say how far the file of checkpoints
+	// may be behind the log.
+	checkpointRows  = 100
+	checkpointEvery = time.Minute
+	// commitTimeout bounds one commit.
+	commitTimeout = 10 * time.Second
+	// sealEvery is how often old contents are looked for.
+	sealEvery = time.Hour
+)
+
+// errClosed refuses what comes after the end.
+var errClosed = errors.New("the audit log is closed: nothing may be done that cannot be recorded")
+
+// row is one row before it is written.
+type row struct {
+	Record
+	ofPrevious bool // it is the outcome of the row before it
+}
+
+// batch is what one caller wants written. Its rows stand together.
+type batch struct {
+	rows  []row
+	first int64      // number of the first row, once it is written
+	done  chan error // takes one result
+}
+
+// commit writes rows and returns the number of the first. Callers that come
+// while a commit is under way wait in the queue, and the first of them that
+// gets the turn commits for all of them: one sync serves many. A commit that
+// fails fails each of them.
+func (l *Log) commit(ctx context.Context, rows []row) (int64, error) {
+	b := &batch{rows: rows, done: make(chan error, 1)}
+	if err := l.enqueue(ctx, b); err != nil {
+		return 0, err
+	}
+	for {
+		select {
+		case err := <-b.done:
+			return b.first, err
+		case l.turn <- struct{}{}:
+			l.serve(ctx)
+			<-l.turn
+		case <-ctx.Done():
+			if l.withdraw(b) {
+				return 0, context.Cause(ctx)
+			}
+			return b.first, <-b.done // it is being written
+		}
+	}
+}
+
+func (l *Log) enqueue(ctx context.Context, b *batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	l.queue = append(l.queue, b)
+	return nil
+}
+
+// withdraw takes a batch out of the queue, unless it is being written.
+func (l *Log) withdraw(b *batch) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.queue, b)
+	if i >= 0 {
+		l.queue = slices.Delete(l.queue, i, i+1)
+	}
+	return i >= 0
+}
+
+// serve commits what waits. The caller has the turn.
+func (l *Log) serve(ctx context.Context) {
+	l.mu.Lock()
+	group := l.queue
+	l.queue = nil
+	l.mu.Unlock()
+	if len(group) == 0 {
+		return
+	}
+	err := errors.New("the commit ended in a panic")
+	defer func() {
+		for _, b := range group {
+			b.done <- err
+		}
+	}()
+	// The rows of others are in it too, so the caller's own end is not theirs.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	err = l.write(ctx, group)
+}
+
+// write commits a group. The caller has the turn.
+func (l *Log) write(ctx context.Context, group []*batch) error {
+	if l.owed {
+		if err := l.checkpoint(ctx); err != nil {
+			return err
+		}
+	}
+	tree, nextFile := l.tree, l.nextFile
+	var signed head
+	err := l.deps.DB.WithTx(ctx, func(tx *store.Tx) error {
+		// Another hand on the database, or a commit that failed only in its answer.
+		switch text, err := readHead(ctx, tx); {
+		case err != nil:
+			return err
+		case text != l.head:
+			if err := l.load(ctx, tx); err != nil {
+				return err
+			}
+			tree, nextFile = l.tree, l.nextFile
+		}
+		var hashes []tlog.Hash
+		var buffer []byte
+		size, now := tree.size, time.Now()
+		for _, b := range group {
+			b.first = tree.size + 1
+			for i := range b.rows {
+				r := &b.rows[i]
+				place(r, now, tree.size+1, nextFile)
+				nextFile += r.Files
+				if err := insert(ctx, tx, r.Record); err != nil {
+					return err
+				}
+				var leaf tlog.Hash
+				leaf, buffer = r.leaf(buffer)
+				hashes = tree.push(leaf, hashes)
+			}
+		}
+		if err := insertNodes(ctx, tx, size, hashes); err != nil {
+			return err
+		}
+		var err error
+		signed, err = l.setHead(ctx, tx, &tree)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.tree, l.nextFile, l.head = tree, nextFile, signed.text
+	if l.tree.size-l.filed >= checkpointRows {
+		if err := l.checkpoint(ctx); err != nil {
+			// These rows are written; the next ones wait for the checkpoint.
+			l.deps.Log.LogAttrs(ctx, slog.LevelError, "audit checkpoint", slog.Any("error", err))
+		}
+	}
+	return nil
+}
+
+// place gives a row its number, its time and its file events.
+func place(r *row, now time.Time, seq, nextFile int64) {
+	r.Seq, r.At = seq, phantom.FromMicros(phantom.Micros(now))
+	if r.ofPrevious {
+		r.Intent = seq - 1
+	}
+	if n := len(r.Events); n > 0 {
+		r.FirstFile, r.Files = nextFile, int64(n)
+	}
+	for i := range r.Events {
+		r.Events[i].At = r.At
+	}
+}
+
+func insert(ctx context.Context, tx *store.Tx, r Record) error {
+	var intent any
+	if r.Intent != 0 {
+		intent = r.Intent
+	}
+	at := phantom.Micros(r.At)
+	if _, err := tx.Exec(ctx, `INSERT INTO audit_log (`+columns+`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.Seq, at, r.Kind, intent, r.Surface, r.Principal, r.Method, r.Tool, r.Target, r.Input, r.MAC, string(r.Turn), string(r.Call),
+		string(r.Outcome), r.Detail, r.Duration.Microseconds(), int64(r.Cost), r.FirstFile, r.Files, r.Seals); err != nil {
+		return err
+	}
+	for i, e := range r.Events {
+		if _, err := tx.Exec(ctx, `INSERT INTO audit_files (id, intent, turn, op, path, bytes, hash, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			r.FirstFile+int64(i), r.Intent, string(e.Turn), string(e.Op), e.Path, e.Bytes, e.Hash, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setHead signs a tree as the log's head.
+func (l *Log) setHead(ctx context.Context, tx *store.Tx, tree *frontier) (head, error) {
+	signed, err := sign(tree, l.signer)
+	if err != nil {
+		return head{}, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO audit_head (id, note) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET note = excluded.note`, signed.text)
+	return signed, err
+}
+
+// checkpoint puts the head into the file and then into the log. The caller has
+// the turn. Until it succeeds nothing else is written.
+func (l *Log) checkpoint(ctx context.Context) error {
+	if l.tree.size == l.filed {
+		l.owed = false
+		return nil
+	}
+	l.owed = true
+	if err := l.notes.add(l.head); err != nil {
+		return err
+	}
+	l.filed, l.owed = l.tree.size, false
+	l.deps.Log.LogAttrs(ctx, slog.LevelDebug, "audit checkpoint", slog.Int64("rows", l.tree.size), slog.String("root", l.tree.root().String()))
+	if err := l.keepNote(ctx, l.filed, l.head); err != nil {
+		return fmt.Errorf("note audit checkpoint: %w", err)
+	}
+	return nil
+}
+
+// keepNote writes a checkpoint of the file into the log, which notices by it
+// when the file is cut.
+func (l *Log) keepNote(ctx context.Context, size int64, text string) error {
+	return l.deps.DB.WithTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO audit_checkpoints (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, size, text)
+		return err
+	})
+}
+
+// Run writes the checkpoints and counts that are due by the clock, and lets old
+// contents go, until ctx ends.
+func (l *Log) Run(ctx context.Context) error {
+	tick := time.NewTicker(checkpointEvery)
+	defer tick.Stop()
+	sealed := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			// What fails here is owed, so that later rows are refused until it works.
+			if err := errors.Join(l.tellFloods(ctx, now), l.settle(ctx)); err != nil && ctx.Err() == nil {
+				l.deps.Log.LogAttrs(ctx, slog.LevelError, "audit checkpoint", slog.Any("error", err))
+			}
+			if l.deps.Retention > 0 && now.Sub(sealed) >= sealEvery {
+				sealed = now
+				if err := l.seal(ctx, now.Add(-l.deps.Retention)); err != nil && ctx.Err() == nil {
+					l.deps.Log.LogAttrs(ctx, slog.LevelError, "let old contents of the audit log go", slog.Any("error", err))
+				}
+			}
+		}
+	}
+}
+
+// settle brings the file of checkpoints up to the log.
+func (l *Log) settle(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-l.turn }()
+	return l.checkpoint(ctx)
+}
+
+// Close writes what was only counted and the last checkpoint. Whatever comes
+// after it is refused.
+func (l *Log) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	err := l.tellFloods(ctx, time.Time{})
+	l.mu.Lock()
+	was := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if was {
+		return nil
+	}
+	return errors.Join(err, l.settle(ctx), l.notes.file.Close())
+}
