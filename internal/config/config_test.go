@@ -158,7 +158,7 @@ func TestGuardAndPrices(t *testing.T) {
 	open := t.TempDir()
 	write(t, filepath.Join(h.Config(), "phantom.yaml"), "provider:\n  prices:\n    mine: {input: 1, output: 2}\n    free: {input: 0, output: 0}\n    dear: {input: 1, output: 2, cache_write: 3, cache_read: 0.5}\n")
 	write(t, filepath.Join(h.Config(), "guard.yaml"), "families: {docker: critical}\nblock:\n  - {id: no-release, program: npm, args: [publish], reason: not here}\n"+
-		"grants:\n  - {path: "+open+"/x/../y, write: true}\nsandbox: {require: full, profile: none}\nweb: {ports: [8443]}\nlaunch_points: [/etc/cron.d]\n")
+		"grants:\n  - {path: "+open+"/x/../y, write: true}\nsandbox: {require: full, profile: none}\nweb: {ports: [8443]}\nlaunch_points: [/etc/cron.d]\nnetwork: {programs: [], hosts: [git.example.com]}\n")
 	c, err := config.Load(h, config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +168,7 @@ func TestGuardAndPrices(t *testing.T) {
 		Block:    []config.BlockRule{{ID: "no-release", Program: "npm", Args: []string{"publish"}, Reason: "not here"}},
 		Grants:   []config.Grant{{Path: filepath.Join(open, "y"), Write: true}},
 		Writable: []string{"/etc/cron.d"}, Require: "full", Profile: "none", Ports: []int{8443},
+		Network: config.Network{Programs: []string{}, Hosts: []string{"git.example.com"}},
 	}
 	if diff := cmp.Diff(want, c.Guard); diff != "" {
 		t.Errorf("guard (-want +got):\n%s", diff)

@@ -315,7 +315,9 @@ func (l *loader) guardFile(root strict.Node) {
 // even if it is empty.
 func written(key string, to *[]string, r strict.Rule) strict.Field {
 	return strict.Block(key, func(n strict.Node) {
-		*to = []string{}
+		if n.Written() {
+			*to = []string{}
+		}
 		strict.Texts(key, to, r).Read(n)
 	})
 }
