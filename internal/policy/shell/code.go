@@ -134,22 +134,6 @@ func inline(lang string, args []string) (codes []string, script string) {
 	return codes, ""
 }
 
-// sed walks the e command and the e flag of sed, which run a shell.
-func (m *machine) sed(codes []string) {
-	for _, c := range codes {
-		t := strings.TrimLeft(c, "0123456789,$ ")
-		if cmd, ok := strings.CutPrefix(t, "e "); ok {
-			m.inner("sed e", cmd, nil, &stream{})
-		}
-		if len(t) > 2 && t[0] == 's' {
-			parts := strings.Split(t[2:], t[1:2])
-			if len(parts) == 3 && strings.Contains(parts[2], "e") {
-				m.inner("sed s///e", parts[1], nil, &stream{})
-			}
-		}
-	}
-}
-
 // The words by which code of any of the languages runs programs, deletes,
 // writes, or hides what it does.
 func runners() []string {

@@ -319,6 +319,7 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 	run := programs(name)
 	call.Wrapper = run != nil && wrapper(name)
 	m.emit(call)
+	m.carried(argv, in)
 	if run != nil {
 		if m.depth > maxDepth {
 			m.halt(TooDeep, "programs run programs more than six deep")

@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/expand"
+
+	"phantom/internal/policy/program"
 )
 
-// program walks into what a program runs and returns what it prints.
-type program func(m *machine, argv []string, in *stream) string
+// runner walks into what a program runs and returns what it prints.
+type runner func(m *machine, argv []string, in *stream) string
 
 // programs returns what is known of a program beyond its words; nil if nothing.
-func programs(name string) program {
+func programs(name string) runner {
 	if _, ok := prefixes(name); ok {
 		return runPrefix
 	}
@@ -31,8 +33,18 @@ func programs(name string) program {
 		return runSource
 	case "xargs", "parallel":
 		return runXargs
-	case "find", "gfind", "fd":
+	case "find", "gfind":
 		return runFind
+	case "fd", "fdfind":
+		return runFd
+	case "make", "gmake", "bmake", "just":
+		return runMake
+	case "ssh-agent", "direnv", "mise", "fnm":
+		// Without a command their output is made to be evaluated: it sets up the shell.
+		return func(m *machine, argv []string, in *stream) string {
+			runOther(m, argv, in)
+			return ""
+		}
 	case "watch", "ssh", "autossh", "su", "at", "batch", "trap", "alias", "tmux", "screen", "nix-shell":
 		return runJoined
 	case "docker", "podman", "nerdctl", "kubectl", "oc":
@@ -58,14 +70,14 @@ func programs(name string) program {
 	if state := builtins(name); state != nil {
 		return state
 	}
-	if inert(name) {
+	if program.Inert(name) {
 		return nil
 	}
 	return runOther
 }
 
 // filters are the programs whose output follows from what they are given.
-func filters(name string) program {
+func filters(name string) runner {
 	switch name {
 	case "echo":
 		return echo
@@ -93,7 +105,7 @@ func filters(name string) program {
 		return copied
 	case "pgrep", "pidof":
 		return func(_ *machine, argv []string, _ *stream) string { return Unknown + strings.Join(argv[1:], "") }
-	case "ssh-agent", "direnv", "pyenv", "rbenv", "nodenv", "starship", "zoxide", "brew", "minikube", "docker-machine", "opam", "fnm", "mise", "dircolors", "resize", "luarocks", "keychain", "thefuck", "register-python-argcomplete":
+	case "pyenv", "rbenv", "nodenv", "starship", "zoxide", "brew", "minikube", "docker-machine", "opam", "dircolors", "resize", "luarocks", "keychain", "thefuck", "register-python-argcomplete":
 		// Their output is made to be evaluated: it sets up the shell.
 		return func(*machine, []string, *stream) string { return "" }
 	case "true", "false", ":":
@@ -400,7 +412,7 @@ func copied(m *machine, argv []string, _ *stream) string {
 }
 
 // builtins are the commands that change the shell's own state.
-func builtins(name string) program {
+func builtins(name string) runner {
 	switch name {
 	case "cd", "pushd", "popd":
 		return changeDir

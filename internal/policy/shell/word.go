@@ -9,6 +9,8 @@ import (
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
+
+	"phantom/internal/policy/program"
 )
 
 // value is a variable: a string, or the elements of an array.
@@ -308,19 +310,23 @@ func (m *machine) assign(a *syntax.Assign) {
 		m.setVar(name, v.str+m.literal(a.Value))
 	default:
 		m.setVar(name, m.literal(a.Value))
-		if s := m.vars[name].str; runsLater(name) && strings.Contains(s, " ") {
-			m.sub().script(s, &stream{})
-		}
+		m.hooked(name, m.vars[name].str)
 	}
 }
 
-// runsLater reports whether programs run the value of a variable as a command.
-func runsLater(name string) bool {
-	switch name {
-	case "PROMPT_COMMAND", "PAGER", "MANPAGER", "GIT_PAGER", "EDITOR", "VISUAL", "GIT_EDITOR", "GIT_SSH_COMMAND", "GIT_SEQUENCE_EDITOR", "LESSOPEN", "GIT_EXTERNAL_DIFF", "BROWSER":
-		return true
+// hooked walks the value of a variable that programs run, or that shells expand.
+func (m *machine) hooked(name, v string) {
+	if strings.HasPrefix(name, "MAKEFLAGS") || name == "GNUMAKEFLAGS" {
+		m.invoke(append([]string{"make"}, strings.Fields(v)...), redirs{}, &stream{})
 	}
-	return false
+	if program.Hook(name) && strings.ContainsAny(strings.TrimSpace(v), " \t/") {
+		m.sub().script(strings.TrimLeft(v, "|-!"), &stream{})
+	}
+	if program.Prompt(name) && strings.ContainsAny(v, "$`") {
+		if f, _, _ := parse(": \"" + strings.ReplaceAll(v, `"`, `\"`) + "\""); f != nil {
+			m.sub().stmts(f.Stmts, &stream{})
+		}
+	}
 }
 
 // merge makes of two ends of a branch one state: what differs is unknown.

@@ -43,7 +43,7 @@ func prefixes(name string) (prefix, bool) {
 	case "perf":
 		return prefix{short: "eoFcp", skip: 1}, true
 	case "nohup", "setsid", "command", "builtin", "eatmydata", "fakeroot", "torsocks", "torify", "proxychains", "proxychains4", "unbuffer", "caffeinate",
-		"dbus-run-session", "linux32", "linux64", "noglob", "nocorrect", "chronic", "tini", "dumb-init", "catatonit", "pkexec", "setarch":
+		"dbus-run-session", "linux32", "linux64", "noglob", "nocorrect", "chronic", "tini", "dumb-init", "catatonit", "pkexec", "setarch", "setpriv", "numactl", "choom", "prlimit", "cpulimit", "catchsegv", "valgrind", "rlwrap", "cgexec", "memusage", "multitime", "xvfb-run":
 		return prefix{}, true
 	case "exec":
 		return prefix{short: "a"}, true
@@ -83,7 +83,7 @@ func runPrefix(m *machine, argv []string, in *stream) string {
 	if name == "command" && len(argv) > 1 && strings.HasPrefix(argv[1], "-") && strings.ContainsAny(argv[1], "vV") {
 		return which(argv[2:])
 	}
-	o := ParseOptions(argv[1:], p.short, p.long, true)
+	o := ParseOptions(argv[1:], p.short, p.long, name != "script")
 	rest := o.Operands
 	s := m.sub()
 	s.via = append(slices.Clone(m.via), name)
@@ -107,6 +107,7 @@ func runPrefix(m *machine, argv []string, in *stream) string {
 		k, v, _ := strings.Cut(rest[0], "=")
 		s.setVar(k, v)
 		s.export(k)
+		s.hooked(k, v)
 		rest = rest[1:]
 	}
 	if len(rest) > 0 && rest[0] == "--" {

@@ -1,0 +1,155 @@
+package shell
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// runMake walks the recipes that make or just is given on the line, on its
+// input, or in a file that the line wrote.
+func runMake(m *machine, argv []string, in *stream) string {
+	name := filepath.Base(argv[0])
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), name)
+	o := ParseOptions(argv[1:], "CfIjloWE", []string{"file", "makefile", "directory", "eval", "justfile", "shell", "working-directory"}, false)
+	for _, d := range o.Values("C", "directory") {
+		s.cwd = s.abs(d)
+	}
+	vars := map[string]string{}
+	for _, w := range o.Operands {
+		if k, v, ok := strings.Cut(w, "="); ok {
+			vars[strings.TrimRight(k, ":?+")] = v
+		}
+	}
+	if sh, ok := vars["SHELL"]; ok {
+		s.script(sh, &stream{})
+	}
+	files := o.Values("f", "file", "makefile", "justfile")
+	if len(files) == 0 {
+		files = []string{"Makefile", "makefile", "GNUmakefile", "justfile", "Justfile"}
+	}
+	for _, f := range files {
+		switch text, ours := s.files[s.abs(f)]; {
+		case ours:
+			s.recipes(text, vars)
+		case (f == "-" || f == "/dev/stdin") && in.piped && !in.file:
+			s.recipes(in.text, vars)
+		}
+	}
+	for _, text := range o.Values("eval", "E") {
+		s.recipes(text, vars)
+	}
+	return Unknown
+}
+
+// assignment is a variable's line in a makefile.
+var assignment = regexp.MustCompile(`^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*(::?=|\?=|\+=|!=|=)\s*(.*)$`)
+
+// reference is a use of a variable in a makefile.
+var reference = regexp.MustCompile(`\$[({]([A-Za-z_][A-Za-z0-9_]*)[)}]`)
+
+// recipes walks the shell lines of a makefile or justfile.
+func (m *machine) recipes(text string, vars map[string]string) {
+	if strings.Trim(text, Unknown+" \n") == "" && text != "" {
+		m.problem(UnknownScript, "the makefile is not known")
+		return
+	}
+	fill := func(line string) string {
+		for range 3 {
+			line = reference.ReplaceAllStringFunc(line, func(ref string) string {
+				if v, ok := vars[ref[2:len(ref)-1]]; ok {
+					return v
+				}
+				return ref
+			})
+			if len(line) > maxText {
+				return Unknown
+			}
+		}
+		// What is left is make's own or unknown.
+		line = reference.ReplaceAllString(line, Unknown)
+		return strings.ReplaceAll(line, "$$", "$")
+	}
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\\\n", " "), "\n") {
+		if !m.live() {
+			return
+		}
+		for _, cut := range []string{"$(shell ", "${shell "} {
+			if _, cmd, ok := strings.Cut(line, cut); ok {
+				m.script(fill(enclosed(cmd)), &stream{})
+			}
+		}
+		if set := assignment.FindStringSubmatch(line); set != nil {
+			if set[2] == "!=" {
+				m.script(fill(set[3]), &stream{})
+			} else if len(vars) < 100 {
+				vars[set[1]] = set[3]
+			}
+			continue
+		}
+		recipe := strings.TrimLeft(line, " \t")
+		if recipe == line {
+			_, after, ok := strings.Cut(line, ";")
+			if !ok || !strings.Contains(line, ":") {
+				continue
+			}
+			recipe = after
+		}
+		recipe = strings.TrimLeft(recipe, "@+- \t")
+		if strings.Contains(recipe, "$(shell") || recipe == "" || recipe[0] == '#' {
+			continue
+		}
+		if f, _, _ := parse(fill(recipe)); f != nil {
+			m.sub().stmts(f.Stmts, &stream{})
+		}
+	}
+}
+
+// enclosed returns what stands before the bracket that closes text.
+func enclosed(text string) string {
+	depth := 0
+	for i, c := range text {
+		switch c {
+		case '(', '{':
+			depth++
+		case ')', '}':
+			if depth--; depth < 0 {
+				return text[:i]
+			}
+		}
+	}
+	return text
+}
+
+// runFd walks what fd executes for what it finds.
+func runFd(m *machine, argv []string, _ *stream) string {
+	at := slices.IndexFunc(argv, func(a string) bool { return slices.Contains([]string{"-x", "-X", "--exec", "--exec-batch"}, a) })
+	if at < 0 {
+		return Unknown
+	}
+	head := ParseOptions(argv[1:at], "etdEcjS", []string{"extension", "type", "max-depth", "exclude", "color", "threads", "size", "search-path", "base-directory"}, false).Operands
+	roots := append([]string{}, head[min(1, len(head)):]...)
+	if len(roots) == 0 {
+		roots = []string{"."}
+	}
+	cmd := argv[at+1:]
+	if i := slices.Index(cmd, ";"); i >= 0 {
+		cmd = cmd[:i]
+	}
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), "fd "+argv[at])
+	for _, r := range roots {
+		found := strings.TrimSuffix(r, "/") + "/" + Unknown
+		var full []string
+		for _, w := range cmd {
+			full = append(full, strings.ReplaceAll(w, "{}", found))
+		}
+		if !slices.ContainsFunc(cmd, func(w string) bool { return strings.Contains(w, "{") }) {
+			full = append(full, found)
+		}
+		s.invoke(full, redirs{}, &stream{})
+	}
+	return Unknown
+}
