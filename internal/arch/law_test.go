@@ -59,8 +59,10 @@ var floors = map[string]int{
 // An edge that is no longer needed is reported.
 var edges = map[string]string{
 	"config>config/strict":                     "the strict reader is a part of config, split for its size",
+	"audit>audit/checkpoint":                   "the signed heads and their file are a part of audit, split for its size",
 	"policy>policy/landmark":                   "the places and names that rules speak of, split for its size",
 	"policy>policy/egress":                     "the meaning of the network list is a part of policy, split for its size",
+	"policy/shell>policy/program":              "what programs do with their words is a part of policy, split for its size",
 	"policy/egress>policy/shell":               "a call is judged as the shell reader gives it",
 	"tool>tool/file":                           "what opens files is a part of tool, split for its size",
 	"policy>policy/shell":                      "the shell reader is a part of policy, split for its size",

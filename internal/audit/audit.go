@@ -31,6 +31,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"phantom/internal/audit/checkpoint"
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
 	"phantom/internal/store"
@@ -50,6 +51,9 @@ type Deps struct {
 	Log         *slog.Logger
 }
 
+// VerifierKey returns the public half of the signing key.
+func VerifierKey(signing secret.Value) (string, error) { return checkpoint.VerifierKey(signing) }
+
 // Log writes and reads the record. It is safe for concurrent use.
 type Log struct {
 	*Reader
@@ -67,7 +71,7 @@ type Log struct {
 	tree     frontier
 	head     string // the signed head of tree
 	nextFile int64
-	notes    *noteFile
+	notes    *checkpoint.File
 	filed    int64 // size of the newest checkpoint in the file
 	owed     bool  // a checkpoint could not be written: nothing else is until it is
 }
@@ -81,7 +85,7 @@ func New(ctx context.Context, d Deps) (*Log, error) {
 	if len(d.Key.Reveal()) < 32 {
 		return nil, errors.New("audit: the log key is missing or shorter than 32 bytes")
 	}
-	signer, public, err := newSigner(d.Signing)
+	signer, public, err := checkpoint.NewSigner(d.Signing)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +94,11 @@ func New(ctx context.Context, d Deps) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{Reader: reader, deps: d, signer: signer, public: public, turn: make(chan struct{}, 1)}
-	if l.notes, err = openNotes(d.Checkpoints); err != nil {
+	if l.notes, err = checkpoint.OpenFile(d.Checkpoints); err != nil {
 		return nil, err
 	}
 	if err := l.open(ctx); err != nil {
-		return nil, errors.Join(err, l.notes.file.Close())
+		return nil, errors.Join(err, l.notes.Close())
 	}
 	return l, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"phantom/internal/audit/checkpoint"
 	"phantom/internal/phantom"
 	"phantom/internal/store"
 )
@@ -119,7 +120,7 @@ func (l *Log) write(ctx context.Context, group []*batch) error {
 		}
 	}
 	tree, nextFile := l.tree, l.nextFile
-	var signed head
+	var signed checkpoint.Head
 	err := l.deps.DB.WithTx(ctx, func(tx *store.Tx) error {
 		// Another hand on the database, or a commit that failed only in its answer.
 		switch text, err := readHead(ctx, tx); {
@@ -158,7 +159,7 @@ func (l *Log) write(ctx context.Context, group []*batch) error {
 	if err != nil {
 		return err
 	}
-	l.tree, l.nextFile, l.head = tree, nextFile, signed.text
+	l.tree, l.nextFile, l.head = tree, nextFile, signed.Text
 	if l.tree.size-l.filed >= checkpointRows {
 		if err := l.checkpoint(ctx); err != nil {
 			// These rows are written; the next ones wait for the checkpoint.
@@ -204,12 +205,12 @@ func insert(ctx context.Context, tx *store.Tx, r Record) error {
 }
 
 // setHead signs a tree as the log's head.
-func (l *Log) setHead(ctx context.Context, tx *store.Tx, tree *frontier) (head, error) {
-	signed, err := sign(tree, l.signer)
+func (l *Log) setHead(ctx context.Context, tx *store.Tx, tree *frontier) (checkpoint.Head, error) {
+	signed, err := checkpoint.Sign(tree.size, tree.root(), l.signer)
 	if err != nil {
-		return head{}, err
+		return checkpoint.Head{}, err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO audit_head (id, note) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET note = excluded.note`, signed.text)
+	_, err = tx.Exec(ctx, `INSERT INTO audit_head (id, note) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET note = excluded.note`, signed.Text)
 	return signed, err
 }
 
@@ -221,7 +222,7 @@ func (l *Log) checkpoint(ctx context.Context) error {
 		return nil
 	}
 	l.owed = true
-	if err := l.notes.add(l.head); err != nil {
+	if err := l.notes.Add(l.head); err != nil {
 		return err
 	}
 	l.filed, l.owed = l.tree.size, false
@@ -290,5 +291,5 @@ func (l *Log) Close(ctx context.Context) error {
 	if was {
 		return nil
 	}
-	return errors.Join(err, l.settle(ctx), l.notes.file.Close())
+	return errors.Join(err, l.settle(ctx), l.notes.Close())
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"phantom/internal/audit/checkpoint"
 	"phantom/internal/store"
 )
 
@@ -39,8 +40,8 @@ func (l *Log) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the audit log cannot be trusted: %w: %s", err, mend)
 	}
-	if l.notes.last != "" {
-		if err := l.keepNote(ctx, l.filed, l.notes.last); err != nil {
+	if l.notes.Last() != "" {
+		if err := l.keepNote(ctx, l.filed, l.notes.Last()); err != nil {
 			return err
 		}
 	}
@@ -53,7 +54,7 @@ func (l *Log) load(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	signed, err := openHead(text, l.public)
+	signed, err := checkpoint.Open(text, l.public)
 	if err != nil {
 		return fmt.Errorf("its signed head: %w", err)
 	}
@@ -62,15 +63,15 @@ func (l *Log) load(ctx context.Context, tx *store.Tx) error {
 		(SELECT coalesce(max(id), 0) FROM audit_files)`).Scan(&rows, &hashes, &files); err != nil {
 		return fmt.Errorf("read the end of the audit log: %w", err)
 	}
-	if err := sameEnd(signed.size, rows, hashes); err != nil {
+	if err := sameEnd(signed.Size, rows, hashes); err != nil {
 		return err
 	}
-	tree, err := readFrontier(ctx, tx, signed.size)
+	tree, err := readFrontier(ctx, tx, signed.Size)
 	if err != nil {
 		return err
 	}
-	if tree.root() != signed.root {
-		return fmt.Errorf("the hashes of its %d rows are not those that were signed", signed.size)
+	if tree.root() != signed.Root {
+		return fmt.Errorf("the hashes of its %d rows are not those that were signed", signed.Size)
 	}
 	l.tree, l.head, l.nextFile = tree, text, files+1
 	return nil
@@ -118,37 +119,37 @@ func (l *Log) checkNotes(ctx context.Context, tx *store.Tx) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read audit checkpoints: %w", err)
 	}
-	if last != "" && l.notes.last == "" {
+	if last != "" && l.notes.Last() == "" {
 		return fmt.Errorf("the file of checkpoints %s is missing or empty", l.deps.Checkpoints)
 	}
-	if l.notes.last == "" {
+	if l.notes.Last() == "" {
 		return nil
 	}
-	newest, err := openHead(l.notes.last, l.public)
+	newest, err := checkpoint.Open(l.notes.Last(), l.public)
 	if err != nil {
 		return fmt.Errorf("the newest checkpoint in %s: %w", l.deps.Checkpoints, err)
 	}
-	if newest.size > l.tree.size {
+	if newest.Size > l.tree.size {
 		return &TamperError{Row: l.tree.size + 1, What: fmt.Sprintf("the rows %d to %d are cut off, or the database was put back: the checkpoint in %s vouches for %d rows",
-			l.tree.size+1, newest.size, l.deps.Checkpoints, newest.size)}
+			l.tree.size+1, newest.Size, l.deps.Checkpoints, newest.Size)}
 	}
-	root, err := tlog.TreeHash(newest.size, nodes(ctx, tx))
+	root, err := tlog.TreeHash(newest.Size, nodes(ctx, tx))
 	if err != nil {
 		return err
 	}
-	if root != newest.root {
-		return fmt.Errorf("the first %d rows are not those that the checkpoint in %s vouches for: the database was replaced", newest.size, l.deps.Checkpoints)
+	if root != newest.Root {
+		return fmt.Errorf("the first %d rows are not those that the checkpoint in %s vouches for: the database was replaced", newest.Size, l.deps.Checkpoints)
 	}
 	if last != "" {
-		known, err := openHead(last, l.public)
+		known, err := checkpoint.Open(last, l.public)
 		if err != nil {
 			return fmt.Errorf("the newest checkpoint in the log: %w", err)
 		}
-		if known.size > newest.size {
-			return fmt.Errorf("the file of checkpoints %s was cut or put back: it ends at row %d, the log knows one of row %d", l.deps.Checkpoints, newest.size, known.size)
+		if known.Size > newest.Size {
+			return fmt.Errorf("the file of checkpoints %s was cut or put back: it ends at row %d, the log knows one of row %d", l.deps.Checkpoints, newest.Size, known.Size)
 		}
 	}
-	l.filed = newest.size
+	l.filed = newest.Size
 	return nil
 }
 
@@ -160,7 +161,7 @@ func (l *Log) adopt(ctx context.Context, tx *store.Tx) error {
 		(SELECT coalesce(max(id), 0) FROM audit_files)`).Scan(&signs, &rows, &files); err != nil {
 		return fmt.Errorf("read the end of the audit log: %w", err)
 	}
-	if signs > 0 || l.notes.last != "" {
+	if signs > 0 || l.notes.Last() != "" {
 		return fmt.Errorf("it has no signed head, though it was signed before (checkpoints in %s)", l.deps.Checkpoints)
 	}
 	var tree frontier
@@ -185,6 +186,6 @@ func (l *Log) adopt(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	l.tree, l.head, l.nextFile = tree, signed.text, files+1
+	l.tree, l.head, l.nextFile = tree, signed.Text, files+1
 	return nil
 }

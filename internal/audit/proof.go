@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"phantom/internal/audit/checkpoint"
 )
 
 // Proof shows to whoever has the verifier key, and nothing else, that a row is
@@ -24,7 +26,7 @@ func (r *Reader) Prove(ctx context.Context, seq int64) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	size, _, err := parseHead(text)
+	size, _, err := checkpoint.Parse(text)
 	if err != nil {
 		return Proof{}, fmt.Errorf("the signed head of the audit log: %w", err)
 	}
@@ -55,7 +57,7 @@ func (r *Reader) Prove(ctx context.Context, seq int64) (Proof, error) {
 
 // Check reports why a proof does not hold against a verifier key, or nil.
 func (p Proof) Check(key string) error {
-	signed, err := openHead(p.Checkpoint, key)
+	signed, err := checkpoint.Open(p.Checkpoint, key)
 	if err != nil {
 		return fmt.Errorf("the checkpoint of the proof: %w", err)
 	}
@@ -64,7 +66,7 @@ func (p Proof) Check(key string) error {
 			return errors.New("the row of the proof is not the one that was written: it does not give the leaf")
 		}
 	}
-	if err := tlog.CheckRecord(p.Hashes, signed.size, signed.root, p.Seq-1, p.Leaf); err != nil {
+	if err := tlog.CheckRecord(p.Hashes, signed.Size, signed.Root, p.Seq-1, p.Leaf); err != nil {
 		return fmt.Errorf("the row of the proof is not in the log that was signed: %w", err)
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"phantom/internal/audit/checkpoint"
 )
 
 const (
@@ -70,12 +72,12 @@ func (r *Reader) Verify(ctx context.Context, t Trust, progress func(done, total 
 	if v.report.Bad != nil {
 		return v.report, nil
 	}
-	signed, err := openHead(v.head, t.Key)
+	signed, err := checkpoint.Open(v.head, t.Key)
 	if err != nil {
 		v.report.Bad = &TamperError{What: "the signed head of the log: " + err.Error()}
 		return v.report, nil
 	}
-	if err := v.walk(ctx, min(v.rows, signed.size), progress); err != nil {
+	if err := v.walk(ctx, min(v.rows, signed.Size), progress); err != nil {
 		return Report{}, err
 	}
 	if v.report.Bad == nil {
@@ -83,7 +85,7 @@ func (r *Reader) Verify(ctx context.Context, t Trust, progress func(done, total 
 			return Report{}, err
 		}
 	}
-	v.report.Root = signed.root.String()
+	v.report.Root = signed.Root.String()
 	return v.report, nil
 }
 
@@ -108,14 +110,14 @@ func (v *verification) prepare(ctx context.Context) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read audit checkpoints: %w", err)
 	}
-	if v.notes, err = readNotes(v.trust.Checkpoints); err != nil {
+	if v.notes, err = checkpoint.ReadFile(v.trust.Checkpoints); err != nil {
 		v.report.Bad = &TamperError{What: "the file of checkpoints: " + err.Error()}
 		return nil
 	}
 	for _, text := range v.notes {
-		size, _, err := parseHead(text)
+		size, _, err := checkpoint.Parse(text)
 		if err != nil {
-			return err // readNotes has read it before
+			return err // ReadFile has read it before
 		}
 		v.sizes = append(v.sizes, size)
 	}
@@ -182,7 +184,7 @@ func (v *verification) readPage(ctx context.Context, from, to int64) (r reading)
 		return r
 	}
 	for i, _ := slices.BinarySearch(v.sizes, from); i < len(v.sizes) && v.sizes[i] <= to; i++ {
-		if _, err := openHead(v.notes[i], v.trust.Key); err != nil {
+		if _, err := checkpoint.Open(v.notes[i], v.trust.Key); err != nil {
 			r.bad = &TamperError{Row: v.sizes[i], What: "the checkpoint of it in the file: " + err.Error()}
 			return r
 		}
@@ -216,7 +218,7 @@ func (v *verification) add(p page) *TamperError {
 		}
 		stored = stored[len(hashes):]
 		if v.next < len(v.sizes) && v.sizes[v.next] == l.seq {
-			if _, root, err := parseHead(v.notes[v.next]); err != nil || root != v.tree.root() {
+			if _, root, err := checkpoint.Parse(v.notes[v.next]); err != nil || root != v.tree.root() {
 				return v.notVouched(l.seq)
 			}
 			v.vouched = l.seq
@@ -233,19 +235,19 @@ func (v *verification) notVouched(size int64) *TamperError {
 }
 
 // finish looks at what follows the last row and at what stands nowhere.
-func (v *verification) finish(ctx context.Context, signed head) (*TamperError, error) {
-	if err := sameEnd(signed.size, v.rows, v.hashes); err != nil {
+func (v *verification) finish(ctx context.Context, signed checkpoint.Head) (*TamperError, error) {
+	if err := sameEnd(signed.Size, v.rows, v.hashes); err != nil {
 		if bad, ok := err.(*TamperError); ok {
 			return bad, nil
 		}
 		return &TamperError{What: err.Error()}, nil
 	}
-	if v.tree.root() != signed.root {
-		return v.notVouched(signed.size), nil
+	if v.tree.root() != signed.Root {
+		return v.notVouched(signed.Size), nil
 	}
 	if v.next < len(v.sizes) {
-		return &TamperError{Row: signed.size + 1, What: fmt.Sprintf("the rows %d to %d are cut off, or the database was put back: a checkpoint vouches for %d rows",
-			signed.size+1, v.sizes[len(v.sizes)-1], v.sizes[len(v.sizes)-1])}, nil
+		return &TamperError{Row: signed.Size + 1, What: fmt.Sprintf("the rows %d to %d are cut off, or the database was put back: a checkpoint vouches for %d rows",
+			signed.Size+1, v.sizes[len(v.sizes)-1], v.sizes[len(v.sizes)-1])}, nil
 	}
 	for _, size := range slices.Sorted(maps.Keys(v.known)) {
 		i, found := slices.BinarySearch(v.sizes, size)

@@ -1,4 +1,10 @@
-package audit
+// Package checkpoint is the signed head of the audit log's tree and the file in
+// which heads are kept.
+//
+// It owns the form of a checkpoint, the key that signs it and the file, which
+// only grows. It refuses a head whose signature, form or order is wrong. What
+// the tree holds is the audit log's own matter.
+package checkpoint
 
 import (
 	"crypto/ed25519"
@@ -27,11 +33,11 @@ const origin = "phantom-audit"
 // one, the signature.
 const noteLines = 5
 
-// head is what a checkpoint says of a tree.
-type head struct {
-	size int64
-	root tlog.Hash
-	text string // the signed note
+// Head is what a checkpoint says of a tree.
+type Head struct {
+	Size int64 // rows that it vouches for
+	Root tlog.Hash
+	Text string // the signed note
 }
 
 // VerifierKey returns the public half of the signing key, as texts carry it.
@@ -44,8 +50,8 @@ func VerifierKey(signing secret.Value) (string, error) {
 	return note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey))
 }
 
-// newSigner returns what signs checkpoints.
-func newSigner(signing secret.Value) (note.Signer, string, error) {
+// NewSigner returns what signs checkpoints.
+func NewSigner(signing secret.Value) (note.Signer, string, error) {
 	public, err := VerifierKey(signing)
 	if err != nil {
 		return nil, "", err
@@ -64,39 +70,37 @@ func newSigner(signing secret.Value) (note.Signer, string, error) {
 	return signer, public, nil
 }
 
-// sign returns the signed head of a tree.
-func sign(f *frontier, by note.Signer) (head, error) {
-	h := head{size: f.size, root: f.root()}
-	text, err := note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\n", origin, h.size, h.root)}, by)
+// Sign returns the signed head of a tree.
+func Sign(size int64, root tlog.Hash, by note.Signer) (Head, error) {
+	text, err := note.Sign(&note.Note{Text: fmt.Sprintf("%s\n%d\n%s\n", origin, size, root)}, by)
 	if err != nil {
-		return head{}, fmt.Errorf("sign the audit log: %w", err)
+		return Head{}, fmt.Errorf("sign the audit log: %w", err)
 	}
-	h.text = string(text)
-	return h, nil
+	return Head{size, root, string(text)}, nil
 }
 
-// openHead checks the signature of a head and reads it.
-func openHead(text, verifierKey string) (head, error) {
+// Open checks the signature of a head and reads it.
+func Open(text, verifierKey string) (Head, error) {
 	key, err := note.NewVerifier(verifierKey)
 	if err != nil {
-		return head{}, fmt.Errorf("the verifier key %q is none (want %s+…): %w", verifierKey, origin, err)
+		return Head{}, fmt.Errorf("the verifier key %q is none (want %s+…): %w", verifierKey, origin, err)
 	}
 	n, err := note.Open([]byte(text), note.VerifierList(key))
 	if _, foreign := errors.AsType[*note.UnverifiedNoteError](err); foreign {
-		return head{}, errors.New("it is signed by another key")
+		return Head{}, errors.New("it is signed by another key")
 	}
 	if err != nil {
-		return head{}, fmt.Errorf("its signature is wrong: %w", err)
+		return Head{}, fmt.Errorf("its signature is wrong: %w", err)
 	}
-	size, root, err := parseHead(n.Text)
+	size, root, err := Parse(n.Text)
 	if err != nil {
-		return head{}, err
+		return Head{}, err
 	}
-	return head{size, root, text}, nil
+	return Head{size, root, text}, nil
 }
 
-// parseHead reads what a checkpoint says, without a look at its signature.
-func parseHead(text string) (size int64, root tlog.Hash, err error) {
+// Parse reads what a checkpoint says, without a look at its signature.
+func Parse(text string) (size int64, root tlog.Hash, err error) {
 	lines := strings.SplitN(text, "\n", 4)
 	if len(lines) < 4 || lines[0] != origin {
 		return 0, root, errors.New("it is no checkpoint of an audit log of phantom")
@@ -124,7 +128,7 @@ func splitNotes(text string) (notes []string, torn int, err error) {
 			}
 			end += n + 1
 		}
-		size, _, err := parseHead(text[:end])
+		size, _, err := Parse(text[:end])
 		if err != nil {
 			return notes, 0, fmt.Errorf("checkpoint %d: %w", len(notes)+1, err)
 		}
@@ -138,8 +142,8 @@ func splitNotes(text string) (notes []string, torn int, err error) {
 	return notes, 0, nil
 }
 
-// readNotes reads a file of checkpoints; one that does not exist is empty.
-func readNotes(path string) ([]string, error) {
+// ReadFile reads a file of checkpoints; one that does not exist is empty.
+func ReadFile(path string) ([]string, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -154,21 +158,21 @@ func readNotes(path string) ([]string, error) {
 	return notes, nil
 }
 
-// noteFile is the file of checkpoints. It only grows.
-type noteFile struct {
+// File is the file of checkpoints. It only grows.
+type File struct {
 	file *os.File
 	good int64  // bytes that are whole checkpoints
 	last string // the newest one, or ""
 }
 
-// openNotes opens the file and takes off what a crash left of a last note: it
+// OpenFile opens the file and takes off what a crash left of a last note: it
 // was not whole, so nothing was told that it stands.
-func openNotes(path string) (*noteFile, error) {
+func OpenFile(path string) (*File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open audit checkpoints: %w", err)
 	}
-	n := &noteFile{file: f}
+	n := &File{file: f}
 	raw, err := io.ReadAll(f)
 	var notes []string
 	var torn int
@@ -196,9 +200,9 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// add appends a checkpoint; it is on the disk when add returns nil. What an
+// Add appends a checkpoint; it is on the disk when Add returns nil. What an
 // earlier try left half written goes first.
-func (n *noteFile) add(text string) error {
+func (n *File) Add(text string) error {
 	if err := n.file.Truncate(n.good); err != nil {
 		return fmt.Errorf("write audit checkpoint: %w", err)
 	}
@@ -211,3 +215,9 @@ func (n *noteFile) add(text string) error {
 	n.good, n.last = n.good+int64(len(text)), text
 	return nil
 }
+
+// Last returns the newest checkpoint, or "".
+func (n *File) Last() string { return n.last }
+
+// Close closes the file.
+func (n *File) Close() error { return n.file.Close() }
