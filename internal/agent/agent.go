@@ -13,7 +13,9 @@
 // function step; the loop around it journals each event before the next effect
 // begins, so a killed process goes on where it was. A tool call whose result
 // did not reach the journal is reported to the model as interrupted and is
-// never repeated. The package refuses to run a turn that was asked to stop.
+// never repeated. Where the texts come from that the model has before it is
+// derived from the messages, and goes with each call in its context. The package
+// refuses to run a turn that was asked to stop.
 // It knows no channel: what a turn says goes out through Hooks.
 package agent
 
@@ -75,6 +77,7 @@ type tools interface {
 	Specs() []llm.Tool
 	ReadOnly(name string) bool
 	Call(ctx context.Context, call phantom.ToolCall, emit func(tool.Event)) (phantom.ToolResult, error)
+	Tainted(ctx context.Context, names ...string) (phantom.Taint, error)
 }
 
 type approvals interface {
@@ -142,7 +145,8 @@ type turn struct {
 	hooks   Hooks
 	state   state
 	system  []llm.Block
-	resumed bool // calls without a result come from a killed process
+	taint   phantom.Taint // of system
+	resumed bool          // calls without a result come from a killed process
 }
 
 // Run carries an open turn to its end and returns its reply. The context
@@ -214,7 +218,12 @@ func (t *turn) prepare(ctx context.Context) error {
 	if q.Memories, err = t.Memory.Recall(ctx, t.ask()); err != nil {
 		t.Log.LogAttrs(ctx, slog.LevelWarn, "memory could not be recalled", slog.String("turn", string(t.id)), slog.Any("error", err))
 	}
-	t.system, err = t.Prompt.Build(ctx, q)
+	// Asked after the notes are read, so that no write falls between.
+	if t.system, err = t.Prompt.Build(ctx, q); err != nil {
+		return err
+	}
+	notes, err := t.Tools.Tainted(ctx, prompt.NotesFile)
+	t.taint = notes.Add(taintOfMemories(q.Memories)...)
 	return err
 }
 

@@ -42,7 +42,7 @@ func (t *turn) think(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.note(ctx, answered{Response: *response})
+	return t.note(ctx, answered{Response: *response, Taint: t.taint})
 }
 
 // stream runs one model call to its end.
@@ -95,6 +95,7 @@ func (t *turn) work(ctx context.Context, calls []phantom.ToolCall) (any, error) 
 func (t *turn) callAll(ctx context.Context, calls []phantom.ToolCall) ([]phantom.ToolResult, error) {
 	got := make([]*phantom.ToolResult, len(calls))
 	errs := make([]error, len(calls))
+	ctx = phantom.WithReading(ctx, reading(t.state.messages(), t.taint))
 	var wg sync.WaitGroup
 	run := func(i int) {
 		defer func() { // a panic of a goroutine would end the process instead of the turn

@@ -39,6 +39,8 @@ type bench struct {
 func (b *bench) Specs() []llm.Tool         { return []llm.Tool{{Name: "bash"}, {Name: "read_file"}} }
 func (b *bench) ReadOnly(name string) bool { return name == "read_file" }
 
+func (b *bench) Tainted(context.Context, ...string) (phantom.Taint, error) { return nil, nil }
+
 func (b *bench) Call(ctx context.Context, call phantom.ToolCall, emit func(tool.Event)) (phantom.ToolResult, error) {
 	b.mu.Lock()
 	b.ran = append(b.ran, call.ID)
@@ -110,7 +112,7 @@ func (l *lab) hooks() agent.Hooks {
 			defer l.mu.Unlock()
 			var messages []phantom.Message
 			for _, text := range l.arrived {
-				messages = append(messages, phantom.Message{Text: text})
+				messages = append(messages, phantom.Message{Text: text, Provenance: phantom.Owner})
 			}
 			l.arrived = nil
 			return messages, nil
@@ -135,7 +137,7 @@ func (l *lab) begin(text string) phantom.TurnID {
 	var id phantom.TurnID
 	err := l.db.WithTx(l.t.Context(), func(tx *store.Tx) error {
 		var err error
-		id, err = l.agent().Begin(l.t.Context(), tx, conversation, []phantom.Message{{Text: text}})
+		id, err = l.agent().Begin(l.t.Context(), tx, conversation, []phantom.Message{{Text: text, Provenance: phantom.Owner}})
 		return err
 	})
 	if err != nil {

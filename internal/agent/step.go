@@ -29,9 +29,11 @@ type (
 	heard struct {
 		Messages []phantom.Message `json:"messages"`
 	}
-	// answered: the model's response.
+	// answered: the model's response, and the taint of the system prompt that
+	// it was made from, which the next turn's prompt may no longer hold.
 	answered struct {
-		Response llm.Response `json:"response"`
+		Response llm.Response  `json:"response"`
+		Taint    phantom.Taint `json:"taint,omitempty"`
 	}
 	// returned: one tool call's result.
 	returned struct {
@@ -71,7 +73,7 @@ func step(s state, event any) (state, any) {
 	case heard:
 		return s.hear(e)
 	case answered:
-		return s.answer(e.Response)
+		return s.answer(e.Response, e.Taint)
 	case returned:
 		return s.take(e.Result)
 	case compacted:
@@ -87,7 +89,7 @@ func step(s state, event any) (state, any) {
 func (s state) hear(e heard) (state, any) {
 	var parts []llm.Part
 	for _, m := range e.Messages {
-		parts = append(parts, llm.Part{Kind: llm.PartText, Text: m.Text})
+		parts = append(parts, llm.Part{Kind: llm.PartText, Text: m.Text, Taint: taintOfMessage(m)})
 	}
 	s.said = slices.Clone(s.said)
 	if n := len(s.said); n > 0 && s.said[n-1].Role == llm.User {
@@ -100,11 +102,15 @@ func (s state) hear(e heard) (state, any) {
 	return s, callModel{}
 }
 
-func (s state) answer(r llm.Response) (state, any) {
+func (s state) answer(r llm.Response, t phantom.Taint) (state, any) {
 	s.steps++
 	s.context = r.Usage.Input + r.Usage.CacheRead + r.Usage.CacheWrite + r.Usage.Output
 	if len(r.Message.Content) == 0 { // no provider takes an empty message back
 		r.Message.Content = []llm.Part{{Kind: llm.PartText, Text: "(no answer)"}}
+	}
+	if !t.Clean() {
+		r.Message.Content = slices.Clone(r.Message.Content)
+		r.Message.Content[0].Taint = r.Message.Content[0].Taint.Add(t...)
 	}
 	s.said = append(slices.Clone(s.said), r.Message)
 	s.asked, s.results = r.Message.Calls(), nil
@@ -195,10 +201,12 @@ func (s state) missing() []phantom.ToolCall {
 
 // shorten puts a summary in the place of the base and of what was dropped.
 // What is kept begins with a response, or the summary gets an acknowledgement,
-// so that the roles go on alternating.
+// so that the roles go on alternating. The summary of tainted text is tainted.
 func (s state) shorten(e compacted) (state, any) {
-	s.base = []llm.Message{llm.UserText(summaryHead + e.Summary)}
-	s.said = slices.Clone(s.said[min(max(e.Drop, 0), len(s.said)):])
+	drop := min(max(e.Drop, 0), len(s.said))
+	summary := llm.UserText(summaryHead + e.Summary)
+	summary.Content[0].Taint = taintOf(slices.Concat(s.base, s.said[:drop]))
+	s.base, s.said = []llm.Message{summary}, slices.Clone(s.said[drop:])
 	if len(s.said) > 0 && s.said[0].Role == llm.User {
 		s.base = append(s.base, llm.Message{Role: llm.Assistant, Content: []llm.Part{{Kind: llm.PartText, Text: "Understood, I go on from there."}}})
 	}

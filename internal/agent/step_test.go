@@ -12,12 +12,12 @@ import (
 	"phantom/internal/phantom"
 )
 
-func said(text string) phantom.Message { return phantom.Message{Text: text} }
+func said(text string) phantom.Message { return phantom.Message{Text: text, Provenance: phantom.Owner} }
 
 func text(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
 
 func response(stop llm.StopReason, parts ...llm.Part) answered {
-	return answered{llm.Response{Message: llm.Message{Role: llm.Assistant, Content: parts}, Stop: stop}}
+	return answered{Response: llm.Response{Message: llm.Message{Role: llm.Assistant, Content: parts}, Stop: stop}}
 }
 
 func asks(id string) llm.Part {

@@ -1,13 +1,14 @@
 // Package memory keeps what is worth knowing beyond a conversation.
 //
 // It owns the table memory_items: one short text a row, with the provenance it
-// came from, found again by the words it shares with a question. It refuses
-// empty and oversized texts. Recall never decides anything: what it returns is
-// shown to the model as data.
+// came from and the taint of the context that it was kept in, found again by
+// the words it shares with a question. It refuses empty and oversized texts.
+// Recall never decides anything: what it returns is shown to the model as data.
 package memory
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,7 @@ type Item struct {
 	ID         string             `json:"id"`
 	Text       string             `json:"text"`
 	Provenance phantom.Provenance `json:"provenance"`
+	Taint      phantom.Taint      `json:"taint,omitempty"` // of the context that it was kept in
 	At         time.Time          `json:"at"`
 }
 
@@ -52,7 +54,8 @@ func New(db *store.DB) (*Store, error) {
 	return &Store{db: db}, nil
 }
 
-// Remember keeps a text. The acting turn comes from the context.
+// Remember keeps a text. The acting turn, and the taint of what it has read,
+// come from the context.
 func (s *Store) Remember(ctx context.Context, text string, from phantom.Provenance) (Item, error) {
 	text = strings.TrimSpace(text)
 	switch {
@@ -61,10 +64,14 @@ func (s *Store) Remember(ctx context.Context, text string, from phantom.Provenan
 	case len(text) > MaxText:
 		return Item{}, fmt.Errorf("remember: the text has %d bytes, the limit is %d: keep the essence, or write a file", len(text), MaxText)
 	}
-	item := Item{ID: phantom.NewID(), Text: text, Provenance: from, At: time.Now()}
-	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO memory_items (id, body, provenance, turn, at) VALUES (?, ?, ?, ?, ?)`,
-			item.ID, item.Text, from.String(), phantom.TurnFrom(ctx).Turn, phantom.Micros(item.At))
+	item := Item{ID: phantom.NewID(), Text: text, Provenance: from, Taint: phantom.ReadingFrom(ctx).Taint, At: time.Now()}
+	taint, err := json.Marshal(item.Taint)
+	if err != nil {
+		return Item{}, fmt.Errorf("remember: %w", err)
+	}
+	err = s.db.WithTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO memory_items (id, body, provenance, taint, turn, at) VALUES (?, ?, ?, ?, ?, ?)`,
+			item.ID, item.Text, from.String(), string(taint), phantom.TurnFrom(ctx).Turn, phantom.Micros(item.At))
 		return err
 	})
 	if err != nil {
@@ -89,7 +96,7 @@ func (s *Store) match(ctx context.Context, query string, least, limit int) ([]It
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	rows, err := s.db.Query(ctx, `SELECT id, body, provenance, at FROM memory_items ORDER BY id DESC LIMIT ?`, scanLimit)
+	rows, err := s.db.Query(ctx, `SELECT id, body, provenance, taint, at FROM memory_items ORDER BY id DESC LIMIT ?`, scanLimit)
 	if err != nil {
 		return nil, fmt.Errorf("search memory: %w", err)
 	}
@@ -101,10 +108,13 @@ func (s *Store) match(ctx context.Context, query string, least, limit int) ([]It
 	var hits []hit
 	for rows.Next() {
 		var item Item
-		var from string
+		var from, taint string
 		var at int64
-		if err := rows.Scan(&item.ID, &item.Text, &from, &at); err != nil {
+		if err := rows.Scan(&item.ID, &item.Text, &from, &taint, &at); err != nil {
 			return nil, fmt.Errorf("search memory: %w", err)
+		}
+		if err := json.Unmarshal([]byte(taint), &item.Taint); err != nil {
+			return nil, fmt.Errorf("search memory: the taint of %s is broken: %w", item.ID, err)
 		}
 		item.Provenance, item.At = phantom.ParseProvenance(from), phantom.FromMicros(at)
 		if n := shared(wanted, words(item.Text)); n >= min(least, len(wanted)) {

@@ -1,15 +1,18 @@
 package tool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
-	"phantom/internal/audit"
+	"phantom/internal/phantom"
+	"phantom/internal/policy"
 	"phantom/internal/sandbox"
 	"phantom/internal/tool/file"
 )
@@ -34,11 +37,26 @@ type bashInput struct {
 	Command        string `json:"command" jsonschema:"the bash command line"`
 	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"ends the command after so many seconds (default 120, at most 3600)"`
 	Background     bool   `json:"background,omitempty" jsonschema:"start it as a job and return at once; bash_job shows its output"`
+	Network        bool   `json:"network,omitempty" jsonschema:"the command cannot do without the network, although nothing in it says so; may ask the owner"`
 }
 
 func (c *Chain) bash() (definition, error) {
 	return define("bash", "Runs a command line with bash in the sandbox. The working directory is kept from call to call. "+
 		"Standard input is empty. Processes that a command leaves behind are ended with it, unless background is set.", false, c.planBash)
+}
+
+// order is a command with all that was decided about it.
+type order struct {
+	line    string
+	cwd     string
+	limit   time.Duration
+	network bool
+	call    phantom.CallID
+	// exposed is what the command itself can bring in: it has the network, and
+	// a use for it.
+	exposed phantom.Taint
+	// withheld says why it runs without the network.
+	withheld string
 }
 
 func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
@@ -58,12 +76,53 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
+	o := order{line: in.Command, cwd: cwd, limit: limit}
 	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: in.Command, exact: in.Command}
-	p.run = func(ctx context.Context) output { return c.runBash(ctx, in.Command, cwd, limit) }
+	p.tainted = !phantom.ReadingFrom(ctx).Taint.Clean()
+	if p.verdict, err = c.reach(ctx, in, &o, p.verdict); err != nil {
+		return plan{}, err
+	}
+	if in.Network {
+		p.exact += "\n(with the network)"
+	}
+	p.run = func(ctx context.Context, call phantom.CallID) output { o.call = call; return c.runBash(ctx, o) }
 	if in.Background {
-		p.run = func(ctx context.Context) output { return c.startJob(ctx, in.Command, cwd, limit) }
+		p.run = func(ctx context.Context, call phantom.CallID) output { o.call = call; return c.startJob(ctx, o) }
 	}
 	return p, nil
+}
+
+// reach decides whether a command gets the network. Where untrusted text is at
+// hand (what the model has read, or what the command finds where it runs), a
+// command that is not known to need the network goes without, one that only
+// fetches what guard.yaml lists has it, and every other one asks.
+func (c *Chain) reach(ctx context.Context, in bashInput, o *order, v phantom.Verdict) (phantom.Verdict, error) {
+	if !c.Shell.Network {
+		o.withheld = "guard.yaml gives commands no network"
+		return v, nil
+	}
+	marked, err := c.marks.all(ctx)
+	if err != nil {
+		return v, err
+	}
+	read := phantom.ReadingFrom(ctx).Taint
+	found := near(marked, o.cwd)
+	reach := c.Guard.Network(in.Command, o.cwd)
+	o.network = true
+	switch at := read.Add(found...); {
+	case at.Clean(), reach.Kind == policy.ReachListed:
+	case in.Network:
+		v = raise(v, at, "it asks for the network")
+	case reach.Kind == policy.ReachNone:
+		o.network = false
+		o.withheld = fmt.Sprintf("text from %s is at hand", at)
+	case !read.Clean() || !of(marked, o.cwd).Clean() || mentions(marked, in.Command):
+		v = raise(v, at, cmp.Or(reach.Verdict.Reason, "it speaks to the network"))
+	}
+	if o.network && (in.Network || reach.Kind != policy.ReachNone) {
+		o.exposed = phantom.Taint{"the network, by " + c.line(in.Command, 80)}
+	}
+	return v, nil
 }
 
 // script runs the command and reports on fd 3 where it ended up. A command
@@ -71,19 +130,22 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 const script = `trap 'builtin pwd -P >&3 2>/dev/null' EXIT; eval -- "$1"`
 
 // runBash runs one command to its end.
-func (c *Chain) runBash(ctx context.Context, command, cwd string, limit time.Duration) output {
+func (c *Chain) runBash(ctx context.Context, o order) output {
 	var shown capture
-	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v: use a larger timeout_seconds or background", limit))
+	limited, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("timeout after %v: use a larger timeout_seconds or background", o.limit))
 	defer cancel()
-	before := c.files.Snapshot()
-	exit, dir, err := c.shell(limited, command, cwd, &shown)
-	if err != nil {
-		return failure("the command could not be run: %v", err)
+	out, dir := c.carryOut(limited, o, &shown)
+	switch printed := shown.String(); {
+	case out.text == "" && printed == "":
+		out.text = "(no output)"
+	case out.text == "":
+		out.text = printed
+	case printed != "":
+		out.text = strings.TrimSuffix(printed, "\n") + "\n" + out.text
 	}
-	out := output{text: describe(limited, exit, shown.String()), failed: exit.Code != 0 || exit.Killed != "", files: c.touched(ctx, before, command, cwd)}
-	if dir != "" && dir != cwd {
+	if dir != "" && dir != o.cwd {
 		if err := c.setCWD(ctx, dir); err != nil {
-			out.text += fmt.Sprintf("\n[the working directory stays %s: %v]", cwd, err)
+			out.text += fmt.Sprintf("\n[the working directory stays %s: %v]", o.cwd, err)
 		} else {
 			out.text += fmt.Sprintf("\n[working directory is now %s]", dir)
 		}
@@ -91,10 +153,52 @@ func (c *Chain) runBash(ctx context.Context, command, cwd string, limit time.Dur
 	return out
 }
 
+// carryOut runs a command and notes what it read and wrote. The output says how
+// it ended, not what it printed; dir is where it ended.
+func (c *Chain) carryOut(ctx context.Context, o order, shown *capture) (out output, dir string) {
+	marked, err := c.marks.all(ctx)
+	if err != nil {
+		return failure("the command could not be run: %v", err), ""
+	}
+	if t := phantom.ReadingFrom(ctx).Taint.Add(o.exposed...); !t.Clean() || len(marked) > 0 {
+		if err := c.marks.begin(ctx, o.call, t.Add(near(marked, c.Places.Workspace)...)); err != nil {
+			return failure("the command could not be run: %v", err), ""
+		}
+	}
+	var before file.Snapshot
+	if !c.tracked.Load() {
+		before = c.files.Snapshot()
+	}
+	exit, dir, err := c.shell(ctx, o, shown)
+	if err != nil {
+		if errors.Is(err, errNotStarted) {
+			return output{text: err.Error(), failed: true, ran: true}, ""
+		}
+		err = fmt.Errorf("the command could not be run to its end: %w", err)
+	}
+	out = output{failed: err != nil || exit.Code != 0 || exit.Killed != "", ran: true, exec: o.cwd + "$ " + c.line(o.line, summaryLimit)}
+	c.trace(ctx, &out, o, exit, before)
+	if err != nil {
+		out.text = err.Error()
+		return out, ""
+	}
+	out.text = describe(ctx, exit)
+	if out.failed && o.withheld != "" && networkWords.MatchString(shown.String()) {
+		out.text += fmt.Sprintf("\n[it ran without the network, because %s; call it again with network set if it is needed]", o.withheld)
+	}
+	return out, dir
+}
+
+// networkWords are what programs say when they miss the network.
+var networkWords = regexp.MustCompile(`(?i)resolve host|name resolution|name or service not known|getaddrinfo|eai_again|enotfound|unreachable|dial (tcp|udp)|no such host|address family not supported|connection (refused|error|failed)|could not connect|failed to connect|cannot connect|socket: operation not permitted|socket: permission denied|network is down`)
+
+// errNotStarted says that a command had no effect.
+var errNotStarted = errors.New("the command could not be run")
+
 // shell runs a command in the sandbox and returns the directory it ended in.
-func (c *Chain) shell(ctx context.Context, command, cwd string, shown io.Writer) (exit sandbox.Exit, dir string, err error) {
-	if err := c.checkDir(cwd); err != nil { // it was judged a while ago
-		return exit, "", fmt.Errorf("working directory %s: %w", cwd, err)
+func (c *Chain) shell(ctx context.Context, o order, shown io.Writer) (exit sandbox.Exit, dir string, err error) {
+	if err := c.checkDir(o.cwd); err != nil { // it was judged a while ago
+		return exit, "", fmt.Errorf("%w: working directory %s: %w", errNotStarted, o.cwd, err)
 	}
 	report, write, err := os.Pipe()
 	if err != nil {
@@ -102,8 +206,8 @@ func (c *Chain) shell(ctx context.Context, command, cwd string, shown io.Writer)
 	}
 	defer func() { err = errors.Join(err, report.Close()) }()
 	exit, err = c.Sandbox.Run(ctx, sandbox.Spec{
-		Profile: c.Shell.Profile, Argv: []string{c.Shell.Path, "--noprofile", "--norc", "-c", script, "bash", command},
-		Dir: cwd, Env: c.Shell.Env, Stdout: shown, Stderr: shown, Network: c.Shell.Network, Extra: write,
+		Profile: c.Shell.Profile, Argv: []string{c.Shell.Path, "--noprofile", "--norc", "-c", script, "bash", o.line},
+		Dir: o.cwd, Env: c.Shell.Env, Stdout: shown, Stderr: shown, Network: o.network, Extra: write,
 	})
 	// Every process that could hold the other end is gone, so this read ends.
 	if err := errors.Join(err, write.Close()); err != nil {
@@ -113,8 +217,8 @@ func (c *Chain) shell(ctx context.Context, command, cwd string, shown io.Writer)
 	return exit, strings.TrimSuffix(string(raw), "\n"), err
 }
 
-// describe says how a command ended, after what it printed.
-func describe(ctx context.Context, exit sandbox.Exit, printed string) string {
+// describe says how a command ended, if there is something to say.
+func describe(ctx context.Context, exit sandbox.Exit) string {
 	var notes []string
 	switch {
 	case exit.Killed == "cancelled", exit.Killed == "deadline":
@@ -130,22 +234,7 @@ func describe(ctx context.Context, exit sandbox.Exit, printed string) string {
 		notes = append(notes, fmt.Sprintf("%d process(es) left behind were ended; use background for lasting ones", exit.Leftover))
 	}
 	if len(notes) == 0 {
-		if printed == "" {
-			return "(no output)"
-		}
-		return printed
+		return ""
 	}
-	if printed != "" && !strings.HasSuffix(printed, "\n") {
-		printed += "\n"
-	}
-	return printed + "[" + strings.Join(notes, "; ") + "]"
-}
-
-func (c *Chain) execEvent(command, cwd string) audit.FileEvent {
-	return audit.FileEvent{Op: audit.Exec, Path: cwd + "$ " + c.line(command, summaryLimit)}
-}
-
-// touched is what a command did to files, itself first.
-func (c *Chain) touched(ctx context.Context, before file.Snapshot, command, cwd string) []audit.FileEvent {
-	return append([]audit.FileEvent{c.execEvent(command, cwd)}, c.files.Changed(ctx, before)...)
+	return "[" + strings.Join(notes, "; ") + "]"
 }

@@ -210,7 +210,7 @@ func TestLooksDoNotSplitAWord(t *testing.T) {
 func TestJobsAreBounded(t *testing.T) {
 	j := newJobs()
 	for n := range 500 {
-		created, err := j.add("c", "true", func(error) {})
+		created, err := j.add("c", order{line: "true"}, func(error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,11 +227,11 @@ func TestJobsAreBounded(t *testing.T) {
 		}
 	}
 	for range maxJobs - 1 {
-		if _, err := j.add("c", "true", func(error) {}); err != nil {
+		if _, err := j.add("c", order{line: "true"}, func(error) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := j.add("c", "true", func(error) {}); err == nil {
+	if _, err := j.add("c", order{line: "true"}, func(error) {}); err == nil {
 		t.Errorf("more than %d jobs run", maxJobs)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"phantom/internal/approval"
@@ -18,6 +19,7 @@ import (
 	"phantom/internal/memory"
 	"phantom/internal/netguard"
 	"phantom/internal/phantom"
+	"phantom/internal/policy"
 	"phantom/internal/sandbox"
 	"phantom/internal/secret"
 	"phantom/internal/store"
@@ -43,6 +45,7 @@ type guard interface {
 	Command(line, cwd string) phantom.Verdict
 	Read(path string) phantom.Verdict
 	Write(path string) phantom.Verdict
+	Network(line, cwd string) policy.Reach
 	Version() string
 }
 
@@ -70,8 +73,11 @@ type Chain struct {
 	tools map[string]definition
 	specs []llm.Tool
 	files *file.Tree
+	marks *marks
 	jobs  *jobs
 	later sync.WaitGroup // outcomes of background jobs that are still to be audited
+
+	tracked atomic.Bool // the sandbox records what commands touch
 }
 
 // New returns the chain over the built-in tools.
@@ -88,6 +94,7 @@ func New(d Deps) (*Chain, error) {
 	c := &Chain{
 		Deps: d, tools: map[string]definition{}, jobs: newJobs(),
 		files: &file.Tree{Places: d.Places, Guard: d.Guard, Redactor: d.Redactor},
+		marks: &marks{db: d.DB, workspace: d.Places.Workspace},
 	}
 	for _, build := range []func() (definition, error){
 		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch,
@@ -183,7 +190,12 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 		return phantom.ToolResult{}, err
 	}
 	k.emit(Event{Kind: Started, Call: k.ID, Tool: k.Name, Summary: k.summary})
-	out := k.run(ctx)
+	out := k.run(ctx, k.ID)
+	if out.pending == nil {
+		if err := c.follow(ctx, k.ID, &out); err != nil {
+			return phantom.ToolResult{}, errors.Join(err, c.Audit.Outcome(ctx, intent, outcome(k, out)))
+		}
+	}
 	if err := c.conclude(ctx, k, intent, out); err != nil {
 		return phantom.ToolResult{}, err
 	}
@@ -286,9 +298,12 @@ func (c *Chain) conclude(ctx context.Context, k *call, intent audit.Intent, out 
 }
 
 func outcome(k *call, out output) audit.Outcome {
-	o := audit.Outcome{Status: audit.OK, Duration: time.Since(k.began), Files: out.files}
+	o := audit.Outcome{Status: audit.OK, Duration: time.Since(k.began), Detail: out.detail, Files: out.files}
+	if out.exec != "" {
+		o.Files = slices.Concat([]audit.FileEvent{{Op: audit.Exec, Path: out.exec}}, out.files)
+	}
 	if out.failed {
-		o.Status, o.Detail = audit.Failed, out.text
+		o.Status, o.Detail = audit.Failed, strings.Trim(out.detail+"; "+out.text, "; ")
 	}
 	return o
 }
@@ -308,8 +323,11 @@ func (c *Chain) result(k *call, out output) phantom.ToolResult {
 		Kind: Finished, Call: k.ID, Tool: k.Name, Summary: k.summary, Failed: out.failed,
 		Preview: oneLine(text, 120), Duration: time.Since(k.began),
 	})
-	if from == phantom.Web || from == phantom.Stranger {
+	if (from == phantom.Web || from == phantom.Stranger) && out.taint.Clean() {
+		out.taint = phantom.Taint{c.line(k.target, summaryLimit)}
+	}
+	if !out.taint.Clean() {
 		text = fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, frameMark.ReplaceAllString(text, "<\u200b$1"))
 	}
-	return phantom.ToolResult{Call: k.ID, Content: text, IsError: out.failed, Provenance: from}
+	return phantom.ToolResult{Call: k.ID, Content: text, IsError: out.failed, Provenance: from, Taint: out.taint}
 }

@@ -103,7 +103,7 @@ func TestNoIntentNoAction(t *testing.T) {
 	count := &counted{}
 	b := setUp(t, func(d *Deps) { count.runner, d.Sandbox = d.Sandbox, count })
 	b.call("bash", values{"command": "true"}) // it works
-	if err := b.db.Close(); err != nil {
+	if err := b.log.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for name, input := range map[string]string{

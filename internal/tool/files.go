@@ -15,7 +15,7 @@ import (
 
 // pathPlan is a plan for a file tool whose verdict the policy gave.
 func (c *Chain) pathPlan(v phantom.Verdict, path string, run func(ctx context.Context) file.Report) plan {
-	return plan{verdict: v, target: path, summary: path, run: func(ctx context.Context) output {
+	return plan{verdict: v, target: path, summary: path, run: func(ctx context.Context, _ phantom.CallID) output {
 		r := run(ctx)
 		return output{text: r.Text, failed: r.Failed, files: r.Files, named: r.Named}
 	}}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"phantom/internal/audit"
 	"phantom/internal/phantom"
 )
 
@@ -36,6 +36,8 @@ type job struct {
 	cancel       context.CancelCauseFunc
 	done         chan struct{} // closed once end is set
 	end          string        // how it ended
+	exposed      phantom.Taint // what it can bring in while it runs
+	taint        phantom.Taint // what it has brought in; set with end
 }
 
 // jobs are the background commands of this process. They do not outlive it:
@@ -49,7 +51,7 @@ type jobs struct {
 func newJobs() *jobs { return &jobs{list: map[string]*job{}} }
 
 // add gives a new job its id, or refuses it.
-func (j *jobs) add(conversation phantom.ConversationID, command string, cancel context.CancelCauseFunc) (*job, error) {
+func (j *jobs) add(conversation phantom.ConversationID, o order, cancel context.CancelCauseFunc) (*job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	running := 0
@@ -63,7 +65,10 @@ func (j *jobs) add(conversation phantom.ConversationID, command string, cancel c
 	}
 	j.last++
 	j.prune()
-	created := &job{id: fmt.Sprintf("job-%d", j.last), number: j.last, conversation: conversation, command: command, cancel: cancel, done: make(chan struct{})}
+	created := &job{
+		id: fmt.Sprintf("job-%d", j.last), number: j.last, conversation: conversation, command: o.line, exposed: o.exposed,
+		cancel: cancel, done: make(chan struct{}),
+	}
 	j.list[created.id] = created
 	return created, nil
 }
@@ -125,9 +130,9 @@ func (j *jobs) stop(conversation phantom.ConversationID) int {
 
 // startJob runs a command in the background. It is ended when the turn that
 // started it is stopped; a turn that ends by itself leaves it running.
-func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.Duration) output {
+func (c *Chain) startJob(turn context.Context, o order) output {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(turn))
-	created, err := c.jobs.add(phantom.TurnFrom(turn).Conversation, command, cancel)
+	created, err := c.jobs.add(phantom.TurnFrom(turn).Conversation, o, cancel)
 	if err != nil {
 		cancel(nil)
 		return failure("%v", err)
@@ -137,28 +142,26 @@ func (c *Chain) startJob(turn context.Context, command, cwd string, limit time.D
 			cancel(cause)
 		}
 	})
-	before := c.files.Snapshot()
 	pending := make(chan output, 1)
 	c.later.Go(func() {
 		defer cancel(nil)
 		defer forget()
-		limited, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timeout after %v", limit))
+		limited, stop := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("timeout after %v", o.limit))
 		defer stop()
-		exit, _, err := c.shell(limited, command, cwd, &created.shown)
-		end := output{text: describe(limited, exit, ""), failed: err != nil || exit.Code != 0 || exit.Killed != "", files: c.touched(ctx, before, command, cwd)}
-		if err != nil {
-			end.text = "it could not be run: " + err.Error()
+		end, _ := c.carryOut(limited, o, &created.shown)
+		if err := c.follow(ctx, o.call, &end); err != nil {
+			c.Log.LogAttrs(ctx, slog.LevelError, "files of a background job could not be marked", slog.Any("error", err))
+			end.taint = end.taint.Add("files that could not be marked")
 		}
 		if !end.failed {
 			end.text = "[exit code 0]"
 		}
-		created.end = end.text
+		created.end, created.taint = end.text, end.taint
 		close(created.done)
 		pending <- end
 	})
 	return output{
 		text:    fmt.Sprintf("%s started in the background: look at it with bash_job", created.id),
-		files:   []audit.FileEvent{c.execEvent(command, cwd)},
 		pending: pending,
 	}
 }
@@ -181,12 +184,12 @@ func (c *Chain) bashJob() (definition, error) {
 			}
 			return plan{
 				verdict: phantom.Allowed(), target: found.id, summary: found.id + ": " + found.command,
-				run: func(ctx context.Context) output { return look(ctx, found, in) },
+				run: func(ctx context.Context, _ phantom.CallID) output { return c.look(ctx, found, in) },
 			}, nil
 		})
 }
 
-func look(ctx context.Context, j *job, in jobInput) output {
+func (c *Chain) look(ctx context.Context, j *job, in jobInput) output {
 	if in.Stop {
 		j.cancel(errJobStopped)
 		select {
@@ -201,9 +204,15 @@ func look(ctx context.Context, j *job, in jobInput) output {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	state, running := "[still running]", !j.ended()
-	if !running {
-		state = j.end
+	// What a running job has read is known at its end; until then it counts as
+	// having read every marked file.
+	marked, err := c.marks.all(ctx)
+	if err != nil {
+		return failure("%v", err)
 	}
-	return output{text: strings.TrimPrefix(strings.TrimSuffix(j.shown.take(running), "\n")+"\n"+state, "\n")}
+	state, running, taint := "[still running]", !j.ended(), j.exposed.Add(near(marked, c.Places.Workspace)...)
+	if !running {
+		state, taint = j.end, j.taint
+	}
+	return output{taint: taint, text: strings.TrimPrefix(strings.TrimSuffix(j.shown.take(running), "\n")+"\n"+state, "\n")}
 }

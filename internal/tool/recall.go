@@ -23,7 +23,7 @@ func (c *Chain) remember() (definition, error) {
 		}
 		return plan{
 			verdict: phantom.Allowed(), target: "memory", summary: in.Text,
-			run: func(ctx context.Context) output {
+			run: func(ctx context.Context, _ phantom.CallID) output {
 				// The model wrote it: it is not the owner's own word.
 				if _, err := c.Memory.Remember(ctx, c.Redactor.String(in.Text), phantom.Tool); err != nil {
 					return failure("%v", err)
@@ -42,7 +42,7 @@ func (c *Chain) memorySearch() (definition, error) {
 	return define("memory_search", "Finds what was remembered earlier.", true, func(_ context.Context, in memoryInput) (plan, error) {
 		return plan{
 			verdict: phantom.Allowed(), target: "memory", summary: in.Query,
-			run: func(ctx context.Context) output {
+			run: func(ctx context.Context, _ phantom.CallID) output {
 				items, err := c.Memory.Search(ctx, in.Query, searchDefault)
 				if err != nil {
 					return failure("%v", err)
@@ -51,10 +51,12 @@ func (c *Chain) memorySearch() (definition, error) {
 					return output{text: "nothing is remembered about that", from: phantom.Memory}
 				}
 				var b strings.Builder
+				var from phantom.Taint
 				for _, item := range items {
+					from = from.Add(item.Taint...)
 					fmt.Fprintf(&b, "- %s (from %s, %s)\n", item.Text, item.Provenance, item.At.Format("2006-01-02"))
 				}
-				return output{text: b.String(), from: phantom.Memory}
+				return output{text: b.String(), from: phantom.Memory, taint: from}
 			},
 		}, nil
 	})

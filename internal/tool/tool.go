@@ -3,7 +3,7 @@
 //
 //	find > scope > schema > policy > approval > audit intent > run > audit outcome
 //
-// It owns the table tool_cwd and the agent's background jobs. Arguments are
+// It owns the tables tool_cwd and tool_marks and the agent's background jobs. Arguments are
 // parsed once, judged as parsed and handed on as parsed. The chain refuses
 // unknown tools, callers without a scope, arguments that do not fit the
 // schema, what the policy blocks, what the owner does not approve, and any call
@@ -62,7 +62,8 @@ type plan struct {
 	target  string // what it acts on: a path, a host, a working directory
 	summary string // the call, to be shown as one line
 	exact   string // the whole action, for the owner who is asked to allow it
-	run     func(ctx context.Context) output
+	run     func(ctx context.Context, call phantom.CallID) output
+	tainted bool // the context that it was judged in holds untrusted text
 }
 
 // output is what a tool has to say.
@@ -72,6 +73,10 @@ type output struct {
 	from    phantom.Provenance // Tool unless set
 	files   []audit.FileEvent
 	named   []string      // paths whose names it shows
+	taint   phantom.Taint // where untrusted text in it came from
+	exec    string        // the command line that ran, with its directory
+	ran     bool          // a command ran: its mark in advance is to be taken back
+	detail  string        // for the record only
 	pending <-chan output // a background job's end: its outcome is audited then
 }
 

@@ -14,6 +14,10 @@ import (
 	"phantom/internal/audit"
 )
 
+// Rest ends the path of an event that stands for all files below a directory
+// that are not known one by one.
+const Rest = "/…"
+
 const (
 	// trackLimit bounds how many files of the workspace are compared around a
 	// command; beyond it the record says so instead of staying silent.
@@ -57,28 +61,20 @@ func (t *Tree) Snapshot() Snapshot {
 	return seen
 }
 
-// Changed compares the workspace with an earlier state. What is beyond the
-// budget, or left when ctx ends, is recorded without a hash.
+// Changed compares the workspace with an earlier state.
 func (t *Tree) Changed(ctx context.Context, before Snapshot) []audit.FileEvent {
 	after := t.Snapshot()
 	if before == nil || after == nil {
-		return []audit.FileEvent{{Op: audit.Write, Path: t.Workspace + "/… (too many files to compare)"}}
+		return []audit.FileEvent{{Op: audit.Write, Path: t.Workspace + Rest + " (too many files to compare)"}}
 	}
 	var events []audit.FileEvent
-	budget := int64(hashBudget)
-	hash := func(path string, size int64) string {
-		if budget -= size; budget < 0 || ctx.Err() != nil {
-			return ""
-		}
-		return t.hash(path, size)
-	}
 	for path, now := range after {
 		was, existed := before[path]
 		switch {
 		case !existed:
-			events = append(events, audit.FileEvent{Op: audit.Create, Path: path, Bytes: now.size, Hash: hash(path, now.size)})
+			events = append(events, audit.FileEvent{Op: audit.Create, Path: path, Bytes: now.size})
 		case was != now:
-			events = append(events, audit.FileEvent{Op: audit.Write, Path: path, Bytes: now.size, Hash: hash(path, now.size)})
+			events = append(events, audit.FileEvent{Op: audit.Write, Path: path, Bytes: now.size})
 		}
 	}
 	for path, was := range before {
@@ -86,26 +82,34 @@ func (t *Tree) Changed(ctx context.Context, before Snapshot) []audit.FileEvent {
 			events = append(events, audit.FileEvent{Op: audit.Delete, Path: path, Bytes: was.size})
 		}
 	}
+	t.Hash(ctx, events)
 	slices.SortFunc(events, func(a, b audit.FileEvent) int { return strings.Compare(a.Path, b.Path) })
 	return events
 }
 
-// hash returns the digest of a file of the workspace, "" if it is too large,
-// not regular or gone.
-func (t *Tree) hash(path string, size int64) string {
-	if size > hashLimit {
-		return ""
+// Hash fills in the sizes and digests of written files of the workspace. What
+// is beyond the budget, too large, gone, or left when ctx ends has none.
+func (t *Tree) Hash(ctx context.Context, events []audit.FileEvent) {
+	budget := int64(hashBudget)
+	for i, e := range events {
+		if e.Op != audit.Write && e.Op != audit.Create || !Within([]string{t.Workspace}, e.Path) || ctx.Err() != nil {
+			continue
+		}
+		f, err := t.openRegular(e.Path)
+		if err != nil {
+			continue
+		}
+		h := sha256.New()
+		n, err := io.Copy(h, io.LimitReader(f, min(hashLimit, budget)+1))
+		if err == nil && n <= hashLimit && n <= budget {
+			events[i].Bytes, events[i].Hash = n, hex.EncodeToString(h.Sum(nil))
+		}
+		budget -= n
+		_ = f.Close() // it was only read
+		if budget <= 0 {
+			return
+		}
 	}
-	f, err := t.openRegular(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(f, hashLimit)); err != nil {
-		return ""
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 func digest(data []byte) string {

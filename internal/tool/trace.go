@@ -1,0 +1,111 @@
+package tool
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"phantom/internal/audit"
+	"phantom/internal/phantom"
+	"phantom/internal/sandbox"
+	"phantom/internal/tool/file"
+)
+
+// maxRefused bounds the refused touches that an outcome names.
+const maxRefused = 10
+
+// trace turns what the sandbox saw of a command into file events and taint.
+// Without the tracker the workspace is compared with its state before, and the
+// command counts as having read every marked file.
+func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Exit, before file.Snapshot) {
+	out.taint = out.taint.Add(o.exposed...)
+	marked, err := c.marks.all(ctx)
+	if err != nil {
+		out.taint = out.taint.Add("files whose marks cannot be read")
+	}
+	if !exit.Tracked {
+		if before == nil { // it was not taken: the tracker worked so far
+			out.files = append(out.files, c.everywhere("what it touched was not recorded"))
+		} else {
+			out.files = append(out.files, c.files.Changed(ctx, before)...)
+		}
+		out.taint = out.taint.Add(near(marked, c.Places.Workspace)...).Add(near(marked, o.cwd)...)
+		return
+	}
+	c.tracked.Store(true)
+	var refused []string
+	events := make([]audit.FileEvent, 0, len(exit.Touched))
+	for _, t := range exit.Touched {
+		if t.Refused {
+			refused = append(refused, string(t.Op)+" "+t.Path)
+			continue
+		}
+		// The record holds the strongest touch of a file: what was written may
+		// have been read before.
+		if t.Op != sandbox.OpDelete {
+			out.taint = out.taint.Add(of(marked, t.Path)...)
+		}
+		if op, ok := operation(t); ok {
+			events = append(events, audit.FileEvent{Op: op, Path: t.Path})
+		}
+	}
+	c.files.Hash(ctx, events)
+	out.files = append(out.files, events...)
+	if exit.Dropped > 0 {
+		out.files = append(out.files, c.everywhere(fmt.Sprintf("%d more touches of files were not recorded", exit.Dropped)))
+		out.taint = out.taint.Add(near(marked, c.Places.Workspace)...).Add(near(marked, o.cwd)...)
+	}
+	if n := len(refused); n > 0 {
+		out.detail = fmt.Sprintf("the sandbox refused %d touches: %s", n, strings.Join(refused[:min(n, maxRefused)], ", "))
+	}
+}
+
+// everywhere is the event of writes that are not known one by one: it marks
+// the whole workspace.
+func (c *Chain) everywhere(why string) audit.FileEvent {
+	return audit.FileEvent{Op: audit.Write, Path: c.Places.Workspace + file.Rest + " (" + why + ")"}
+}
+
+// operation translates what the sandbox saw; false for what the record does
+// not know.
+func operation(t sandbox.Touch) (audit.Op, bool) {
+	switch t.Op {
+	case sandbox.OpRead:
+		return audit.Read, true
+	case sandbox.OpExec:
+		return audit.Exec, true
+	case sandbox.OpWrite:
+		return audit.Write, true
+	case sandbox.OpCreate:
+		return audit.Create, true
+	case sandbox.OpDelete:
+		return audit.Delete, true
+	}
+	return "", false
+}
+
+// follow completes the taint of an output by what was read for it, and marks
+// what was written.
+func (c *Chain) follow(ctx context.Context, call phantom.CallID, out *output) error {
+	marked, err := c.marks.all(ctx)
+	if err != nil {
+		return err
+	}
+	writes := out.ran
+	for _, e := range out.files {
+		switch e.Op {
+		case audit.Read, audit.Exec:
+			out.taint = out.taint.Add(of(marked, e.Path)...)
+		case audit.Create, audit.Write, audit.Delete:
+			writes = true
+		case audit.List:
+		}
+	}
+	for _, path := range out.named {
+		out.taint = out.taint.Add(of(marked, path)...)
+	}
+	if !writes {
+		return nil
+	}
+	return c.marks.end(ctx, call, out.files, phantom.ReadingFrom(ctx).Taint.Add(out.taint...))
+}
