@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"bytes"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -48,4 +50,60 @@ func (s *Sandbox) reserve() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.spare)
+}
+
+// BenchmarkTracker shows what the tracker costs: each round runs the same
+// command without and with it, and the ratio of their times is printed.
+func BenchmarkTracker(b *testing.B) {
+	c := place(b)
+	module := filepath.Join(c.Workspace, "module")
+	setUp := exec.Command("bash", "-ec", `mkdir -p "$0"; cd "$0"; git init -q .
+for i in $(seq 200); do mkdir -p d$((i % 20)); echo "package d$((i % 20))" > d$((i % 20))/f$i.go; done
+printf 'module small\n\ngo 1.24\n' > go.mod; git add .; git -c user.name=a -c user.email=a@b commit -qm one`, module)
+	if out, err := setUp.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	rows := []struct{ name, script string }{
+		{"one open", `exec 3< go.mod`},
+		{"10000 opens", `python3 -c 'for i in range(10000): open("go.mod").close()'`},
+		{"git status", `git status --short`},
+		{"go vet", `GOFLAGS=-mod=mod GOPROXY=off go vet ./d1 ./d2`},
+		{"compile and run", `printf 'int main(){return 0;}' > a.c && cc a.c -o a && ./a`},
+	}
+	for _, level := range trackedLevels {
+		s := build(b, level, c)
+		for _, row := range rows {
+			b.Run(level.String()+"/"+row.name, func(b *testing.B) {
+				spec := Spec{
+					Profile: Computer, Argv: []string{"bash", "-c", row.script}, Dir: module, Network: true,
+					Env: []string{path + ":/usr/local/go/bin", "HOME=" + c.Workspace},
+				}
+				var out bytes.Buffer
+				spec.Stdout, spec.Stderr = &out, &out
+				run := func(track bool) time.Duration {
+					s.tracks = track
+					out.Reset()
+					await(b, func() bool { return s.reserve() > 0 })
+					start := time.Now()
+					if exit, err := s.Run(b.Context(), spec); err != nil || exit.Code != 0 || exit.Tracked != track {
+						b.Fatal(exit, err, out.String())
+					}
+					return time.Since(start)
+				}
+				if _, err := s.Run(b.Context(), spec); err != nil {
+					b.Fatal(err)
+				}
+				var off, on []time.Duration
+				for b.Loop() {
+					off, on = append(off, run(false)), append(on, run(true))
+				}
+				slices.Sort(off)
+				slices.Sort(on)
+				without, with := off[len(off)/2], on[len(on)/2]
+				b.ReportMetric(float64(without.Microseconds())/1000, "off-ms")
+				b.ReportMetric(float64(with.Microseconds())/1000, "on-ms")
+				b.ReportMetric(float64(with)/float64(without), "ratio")
+			})
+		}
+	}
 }

@@ -118,11 +118,15 @@ func (c *call) abandon() {
 }
 
 // command gives the helper its order and the program's files.
-func (c *call) command(o order, files []*os.File) error {
+func (c *call) command(o order, secrets []Secret, files []*os.File) error {
 	if err := c.sandbox.enter(c.record); err != nil {
 		return err
 	}
 	o.Record, c.tracked = raw(c.sandbox.path(c.record)), o.Track
+	o.Env = slices.Clone(o.Env)
+	for _, s := range secrets { // they go no further than the helper's memory and the program's environment
+		o.Env = append(o.Env, raw(s.Name+"="+s.Value.Reveal()))
+	}
 	encoded, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("write the order: %w", err)
@@ -145,16 +149,23 @@ func (c *call) command(o order, files []*os.File) error {
 // run gives the order and waits for the end of the tree.
 func (s *Sandbox) run(ctx context.Context, spec Spec, o order) (Exit, error) {
 	k := kind{level: o.Level, network: o.Network && o.Level == Full}
-	st, err := connect(spec)
+	st, err := connect(spec, o.Limits.Output)
 	if err != nil {
 		return Exit{}, err
 	}
 	defer st.close()
+	if o.Pinned {
+		dir, err := s.pin(string(o.Dir))
+		if err != nil {
+			return Exit{}, err
+		}
+		st.child, st.ours = append(st.child, dir), append(st.ours, dir)
+	}
 	c, err := s.take(k)
 	if err != nil {
 		return Exit{}, err
 	}
-	if err := c.command(o, st.child); err != nil {
+	if err := c.command(o, spec.Secrets, st.child); err != nil {
 		// The helper in reserve may have been killed; a new one was not.
 		c.abandon()
 		if err := s.leave(c.record); err != nil {
@@ -163,14 +174,14 @@ func (s *Sandbox) run(ctx context.Context, spec Spec, o order) (Exit, error) {
 		if c, err = s.start(k); err != nil {
 			return Exit{}, err
 		}
-		if err := c.command(o, st.child); err != nil {
+		if err := c.command(o, spec.Secrets, st.child); err != nil {
 			c.abandon()
 			return Exit{}, errors.Join(err, s.leave(c.record))
 		}
 	}
 	st.handedOver()
 	exit, err := c.finish(ctx)
-	st.drain()
+	exit.Cut = st.drain()
 	s.refill(k)
 	return exit, err
 }

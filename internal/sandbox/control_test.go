@@ -9,10 +9,12 @@ import (
 
 // heldByLimits are the probes that limits end even without a sandbox, and
 // those that look for a thing which only a mistake of ours could leave.
-var heldByLimits = []string{"fork without end", "allocate 4 GB", "write a 10 GB file", "leave a child behind", "find an inherited descriptor"}
+var heldByLimits = []string{"fork without end", "allocate 4 GB", "write a 10 GB file", "leave a child behind", "find an inherited descriptor", "find the tracker's listener"}
 
 // notEverywhere are the probes for what some kernels do not have.
-var notEverywhere = []string{"read a raw disk", "read kernel memory", "write the kernel's trigger", "open a crypto socket", "call by x32 numbers"}
+var notEverywhere = []string{"read a raw disk", "read kernel memory", "write the kernel's trigger", "open a crypto socket", "open a cluster socket", "register a kind of program", "call by x32 numbers",
+	// and what root cannot do in every container
+	"read through process 1's root", "raise a limit"}
 
 // rootsOnly are the probes that an ordinary user's rights end.
 var rootsOnly = []string{
@@ -20,6 +22,7 @@ var rootsOnly = []string{
 	"write a systemd unit", "preload a library everywhere", "replace a system program", "write the kernel log", "make a device",
 	"write a kernel setting", "write a control group", "open a raw socket", "open a packet socket", "open an XDP socket",
 	"mount by the new calls", "clone a mount namespace", "give a file away", "become another user", "watch the file system",
+	"change the host's name", "go before everybody else",
 }
 
 // TestProbesGetOutWithoutSandbox shows that it is the sandbox that keeps the

@@ -175,6 +175,12 @@ func layOut(t *testing.T) (world, Config) {
 	}
 	w.TCP = listen("tcp", "127.0.0.1:0")
 	w.Abstract = listen("unix", "@"+unique)
+	listen("unix", filepath.Join(c.Home, "data", "control.sock"))
+	w.Named = listen("unix", filepath.Join(w.Outside, "resolver"))
+	must(os.Chmod(w.Named, 0o777))
+	w.Segment, err = unix.SysvShmGet(unix.IPC_PRIVATE, 4096, unix.IPC_CREAT|0o600)
+	must(err)
+	t.Cleanup(func() { _, _ = unix.SysvShmCtl(w.Segment, unix.IPC_RMID, nil) })
 	tmux := fmt.Sprintf("/tmp/tmux-%d", os.Geteuid())
 	if err := os.Mkdir(tmux, 0o700); err == nil {
 		t.Cleanup(func() { _ = os.Remove(tmux) })

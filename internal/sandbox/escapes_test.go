@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,6 +51,12 @@ func escapes() []escape {
 			}
 			return err
 		}},
+		{"read through process 1's root", "", opens(os.O_RDONLY, func(w world) string { return "/proc/1/root" + in("data/phantom.db")(w) })},
+		{"look at a protected file", "ck ok tku", func(w world) error { _, err := os.Lstat(in("data/phantom.db")(w)); return err }},
+		{"watch a protected directory", "ck ok tku", watches},
+		{"label a protected file", "ck ok tku", func(w world) error {
+			return unix.Setxattr(in("config/phantom.yaml")(w), "user.probe", []byte("x"), 0)
+		}},
 		{"write the configuration", "", opens(os.O_WRONLY, in("config/phantom.yaml"))},
 		{"write the evolved configuration", "", opens(os.O_WRONLY, in("phantom-config/constitution.md"))},
 		{"truncate the database", "", func(w world) error { return os.Truncate(in("data/phantom.db")(w), 8) }},
@@ -57,6 +65,7 @@ func escapes() []escape {
 		{"delete the database", "", func(w world) error { return os.Remove(in("data/phantom.db")(w)) }},
 		{"move the configuration away", "", changes(in("config"), func(p string) error { return os.Rename(p, p+".old") }, nothing)},
 		{"move Phantom's home away", "", changes(in(""), func(p string) error { return os.Rename(p, p+".old") }, nothing)},
+		{"move the workspace away", "", changes(in("workspace"), func(p string) error { return os.Rename(p, p+".old") }, func(p string) error { return os.Rename(p+".old", p) })},
 		{"chmod a protected file", "ck ok tku", changes(in("config/phantom.yaml"), chmod(0o640), chmod(0o600))},
 		// the world outside
 		{"read a file outside", anyway, opens(os.O_RDONLY, outside("file"))},
@@ -65,6 +74,7 @@ func escapes() []escape {
 		{"chmod outside", anyway + " tku", changes(outside("file"), chmod(0o644), chmod(0o666))},
 		{"change times outside", anyway + " tku", changes(outside("file"), func(p string) error { return os.Chtimes(p, time.Time{}, time.Now()) }, nothing)},
 		{"read another program's shared memory", "ck ok", opens(os.O_RDONLY, func(w world) string { return w.Shared })},
+		{"attach to another program's memory segment", "ck ok tku", attaches},
 		// what somebody else runs later
 		{"write a shell start-up file", "", opens(os.O_WRONLY, func(w world) string { return w.Launch })},
 		{"write a cron table", "", changes(func(world) string { return "/etc/cron.d/phantom-probe" }, create, os.Remove)},
@@ -78,11 +88,14 @@ func escapes() []escape {
 			return unix.Mknod(filepath.Join(os.Getenv("HOME"), "disk"), unix.S_IFBLK|0o600, int(unix.Mkdev(254, 0)))
 		}},
 		{"write a kernel setting", "", opens(os.O_WRONLY, func(world) string { return "/proc/sys/kernel/core_pattern" })},
+		{"register a kind of program", "", opens(os.O_WRONLY, func(world) string { return "/proc/sys/fs/binfmt_misc/register" })},
 		{"write the kernel's trigger", "", opens(os.O_WRONLY, func(world) string { return "/proc/sysrq-trigger" })},
 		{"write a control group", "", changes(func(world) string { return "/sys/fs/cgroup/phantom-probe" }, func(p string) error { return os.Mkdir(p, 0o700) }, os.Remove)},
 		// sockets
-		{"connect to docker.sock", "ckr okr", dials("unix", func(w world) string { return w.Docker })},
-		{"connect to the terminal multiplexer", "ck ok tku", dials("unix", func(w world) string { return w.Tmux })},
+		{"connect to docker.sock", "ckr", dials("unix", func(w world) string { return w.Docker })},
+		{"connect to the terminal multiplexer", "ck", dials("unix", func(w world) string { return w.Tmux })},
+		{"connect to Phantom's control socket", "ck", dials("unix", in("data/control.sock"))}, // which asks for a key that cannot be read
+		{"ask a resolver by its named socket", "ck cf", dials("unix", func(w world) string { return w.Named })},
 		{"connect to an abstract socket", "", dials("unix", func(w world) string { return w.Abstract })},
 		{"connect by TCP", "ck cf", dials("tcp", func(w world) string { return w.TCP })},
 		{"send by UDP", "ck cf", dials("udp", func(w world) string { return w.UDP })},
@@ -93,9 +106,11 @@ func escapes() []escape {
 		{"open a netlink socket", "", opensSocket(unix.AF_NETLINK, unix.SOCK_RAW, 0)},
 		{"open a vsock", "", opensSocket(unix.AF_VSOCK, unix.SOCK_STREAM, 0)},
 		{"open an XDP socket", "", opensSocket(unix.AF_XDP, unix.SOCK_RAW, 0)},
+		{"open a cluster socket", "", opensSocket(unix.AF_TIPC, unix.SOCK_SEQPACKET, 0)},
 		{"open a crypto socket", "", opensSocket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0)},
 		// other processes
 		{"read Phantom's environment", "", opens(os.O_RDONLY, proc("environ"))},
+		{"read Phantom's map", "", opens(os.O_RDONLY, proc("maps"))},
 		{"open Phantom's memory", "", opens(os.O_RDWR, proc("mem"))},
 		{"follow Phantom's descriptors", "", func(w world) error { return follows(proc("fd")(w)) }},
 		{"follow the helper's descriptors", "", func(world) error { return follows("/proc/" + itoa(os.Getppid()) + "/fd") }},
@@ -112,6 +127,8 @@ func escapes() []escape {
 			return cmd.Start()
 		}},
 		{"take a descriptor from Phantom", "", askKernel(unix.SYS_PIDFD_GETFD, ^uintptr(0), 0, 0)},
+		{"find the tracker's listener", "", listener},
+		{"listen instead of the tracker", "", usurps},
 		{"find an inherited descriptor", "", inherited},
 		// the kernel
 		{"mount", "", askKernel(unix.SYS_MOUNT, 0, 0, 0, 0, 0)},
@@ -120,6 +137,7 @@ func escapes() []escape {
 		{"unmount", "", askKernel(unix.SYS_UMOUNT2, 0, 0)},
 		{"change the root", "", askKernel(unix.SYS_CHROOT, 0)},
 		{"unshare a user namespace", "", askKernel(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)},
+		{"unshare a time namespace", "", askKernel(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)},
 		{"clone a user namespace", "", clones(unix.CLONE_NEWUSER)},
 		{"clone a mount namespace", "", clones(unix.CLONE_NEWNS)},
 		{"clone3 a user namespace", "", clone3},
@@ -131,6 +149,11 @@ func escapes() []escape {
 			return errors.Join(create(p), os.Chown(p, 12345, 12345))
 		}},
 		{"become another user", "", func(world) error { return unix.Setresuid(12345, 12345, 12345) }},
+		{"change the host's name", "", func(world) error { return unix.Sethostname([]byte("probe")) }},
+		{"raise a limit", "", func(world) error {
+			return unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+		}},
+		{"go before everybody else", "", func(world) error { return unix.Setpriority(unix.PRIO_PROCESS, 0, first) }},
 		{"load a BPF program", "", askKernel(unix.SYS_BPF, 0, 0, 0)},
 		{"set up io_uring", "", askKernel(unix.SYS_IO_URING_SETUP, 1, 0)},
 		{"handle page faults", "", askKernel(unix.SYS_USERFAULTFD, ^uintptr(0))},
@@ -150,6 +173,62 @@ func escapes() []escape {
 		}},
 		{"leave a child behind", "", lingers},
 	}
+}
+
+// watches looks at the file first, because an empty cover can be watched too.
+func watches(w world) error {
+	if _, err := os.Lstat(in("data/phantom.db")(w)); err != nil {
+		return err
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.InotifyAddWatch(fd, in("data")(w), unix.IN_CREATE|unix.IN_MODIFY)
+	return err
+}
+
+func attaches(w world) error {
+	b, err := unix.SysvShmAttach(w.Segment, 0, unix.SHM_RDONLY)
+	if err != nil {
+		return err
+	}
+	return unix.SysvShmDetach(b)
+}
+
+func listener(world) error {
+	fds, err := numbers("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + itoa(fd)); err == nil && strings.Contains(to, "seccomp") {
+			return nil
+		}
+	}
+	return unix.EBADF
+}
+
+// usurps installs a listener on a thread that does nothing else.
+func usurps(world) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends
+		all := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+		program := unix.SockFprog{Len: 1, Filter: &all}
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			done <- err
+			return
+		}
+		_, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program)))
+		if e != 0 {
+			done <- e
+			return
+		}
+		done <- nil
+	}()
+	return <-done
 }
 
 // reaches tells "not allowed" from "nobody there".

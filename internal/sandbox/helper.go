@@ -103,6 +103,7 @@ type helper struct {
 	order order
 	files []int // the program's descriptors, from 0
 
+	at      int            // the directory to start in, or -1
 	tracker *track.Tracker // nil if the order does not ask for one
 }
 
@@ -174,11 +175,15 @@ func (h *helper) receive() error {
 	if err := json.Unmarshal(line, &h.order); err != nil {
 		return fmt.Errorf("read the order: %w", err)
 	}
+	h.at = -1
+	if last := len(h.files) - 1; h.order.Pinned {
+		h.at, h.files = h.files[last], h.files[:last]
+	}
 	return nil
 }
 
-// maxFiles is the standard three and the extra one.
-const maxFiles = 4
+// maxFiles is the standard three, the extra one and the directory.
+const maxFiles = 5
 
 // prepare does what concerns the whole helper.
 func (h *helper) prepare() error {
@@ -258,7 +263,11 @@ func (h *helper) launch() (int, error) {
 			select {}
 		}
 		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), usual) // back is always allowed
-		if err := h.confine(); err != nil {
+		dir, err := h.enter()
+		if err == nil {
+			err = h.confine()
+		}
+		if err != nil {
 			done <- result{err: err}
 			return
 		}
@@ -271,7 +280,7 @@ func (h *helper) launch() (int, error) {
 			files[i] = uintptr(fd)
 		}
 		pid, err := syscall.ForkExec(path, plain(h.order.Argv), &syscall.ProcAttr{
-			Dir: string(h.order.Dir), Env: plain(h.order.Env), Files: files,
+			Dir: dir, Env: plain(h.order.Env), Files: files,
 			Sys: &syscall.SysProcAttr{Setsid: true},
 		})
 		if err != nil {
@@ -284,6 +293,36 @@ func (h *helper) launch() (int, error) {
 	r := <-done
 	resume()
 	return r.pid, r.err
+}
+
+// enter makes the directory that was judged the working directory of the
+// calling thread alone. The name is followed once more, because at level full
+// the descriptor belongs to mounts that the program must not see, but it must
+// still lead to the same directory. Without a descriptor the name has to do.
+func (h *helper) enter() (rest string, err error) {
+	dir := string(h.order.Dir)
+	if h.at < 0 {
+		return dir, nil
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("enter %s: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	var judged, now unix.Stat_t
+	if err := errors.Join(unix.Fstat(h.at, &judged), unix.Fstat(fd, &now)); err != nil {
+		return "", fmt.Errorf("enter %s: %w", dir, err)
+	}
+	if judged.Dev != now.Dev || judged.Ino != now.Ino {
+		return "", fmt.Errorf("enter %s: it is another directory than the one that was judged", dir)
+	}
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return "", fmt.Errorf("enter %s: %w", dir, err)
+	}
+	if err := unix.Fchdir(fd); err != nil {
+		return "", fmt.Errorf("enter %s: %w", dir, err)
+	}
+	return "", nil
 }
 
 // stayAwake keeps the runtime from waiting for the thread that starts the

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +45,7 @@ type order struct {
 	UID     int // 0 keeps the user
 	Record  raw // where the helper notes who is in the tree
 	Track   bool
+	Pinned  bool // the last file is the directory to start in
 }
 
 // report is what the helper has to say at the end.
@@ -130,6 +134,37 @@ func (s *Sandbox) admit(spec Spec) error {
 			}
 		}
 	}
+	return spec.admitEnv()
+}
+
+// toolEnv is all that a tool is told, secrets apart.
+var toolEnv = []string{"PATH", "HOME", "LANG", "TERM", "TOOL_INPUT"}
+
+// variable is the shape of a variable's name that every program can read.
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func (spec Spec) admitEnv() error {
+	taken := map[string]bool{"HOME": true, "TMPDIR": true}
+	for _, kv := range spec.Env {
+		name, _, ok := strings.Cut(kv, "=")
+		if spec.Profile == Tool && (!ok || !slices.Contains(toolEnv, name)) {
+			return fmt.Errorf("a tool gets no variable %q, only %s and approved secrets", name, strings.Join(toolEnv, ", "))
+		}
+		taken[name] = true
+	}
+	for _, s := range spec.Secrets {
+		switch {
+		case !variable.MatchString(s.Name), strings.HasPrefix(s.Name, "LD_"), strings.HasPrefix(s.Name, "BASH_"):
+			return fmt.Errorf("a secret cannot be given in the variable %q", s.Name)
+		case s.Value.IsZero():
+			return fmt.Errorf("the secret for %s is not there", s.Name)
+		case taken[s.Name]:
+			return fmt.Errorf("the variable %s is taken, a secret cannot be given in it", s.Name)
+		case strings.ContainsRune(s.Value.Reveal(), 0):
+			return fmt.Errorf("the secret for %s holds a zero byte", s.Name)
+		}
+		taken[s.Name] = true
+	}
 	return nil
 }
 
@@ -163,7 +198,7 @@ func (s *Sandbox) order(spec Spec) (order, func(), error) {
 				}
 			}
 		}
-		o.Env = raws(withHome(spec.Env, private))
+		o.Env = raws(withHome(spec.Env, private, o.Level < Full))
 	}
 	switch {
 	case spec.Dir != "":
@@ -172,6 +207,7 @@ func (s *Sandbox) order(spec Spec) (order, func(), error) {
 	default:
 		o.Dir = raw(s.config.Workspace)
 	}
+	o.Pinned = spec.Dir != "" || spec.Profile != Tool // a tool's own directory is not there yet
 	if o.Level > None {
 		r := rules{config: s.config, level: o.Level, launch: s.launch}
 		o.Grants = r.grants(spec.Profile, private)
@@ -182,6 +218,25 @@ func (s *Sandbox) order(spec Spec) (order, func(), error) {
 	return o, cleanup, nil
 }
 
+// pin opens the directory that a program is to start in. From here on it is
+// this directory or none, whatever its name is made to lead to; and that its
+// name led here by a link, which the guard did not see, is refused.
+func (s *Sandbox) pin(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("start in %s: %w", dir, err)
+	}
+	f := os.NewFile(uintptr(fd), dir)
+	place, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err == nil && place != filepath.Clean(dir) && !within(place, s.config.Workspace) {
+		err = fmt.Errorf("it is reached through a link, and really %s", place)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start in %s: %w", dir, err), f.Close())
+	}
+	return f, nil
+}
+
 func raws(in []string) []raw {
 	out := make([]raw, len(in))
 	for i, s := range in {
@@ -190,21 +245,26 @@ func raws(in []string) []raw {
 	return out
 }
 
-func withHome(env []string, dir string) []string {
+// withHome names a tool's private directory, which is also the place for its
+// temporary files where it is not /tmp.
+func withHome(env []string, dir string, temporary bool) []string {
 	out := make([]string, 0, len(env)+2)
 	for _, kv := range env {
 		if !strings.HasPrefix(kv, "HOME=") && !strings.HasPrefix(kv, "TMPDIR=") {
 			out = append(out, kv)
 		}
 	}
-	return append(out, "HOME="+dir, "TMPDIR="+dir)
+	if temporary {
+		out = append(out, "TMPDIR="+dir)
+	}
+	return append(out, "HOME="+dir)
 }
 
 // or fills in the defaults of a profile.
 func (l Limits) or(p Profile) Limits {
 	d := Limits{Memory: 3 << 30, Processes: 512, FileSize: 8 << 30}
 	if p == Tool {
-		d = Limits{Memory: 512 << 20, Processes: 64, FileSize: 256 << 20, CPU: time.Minute}
+		d = Limits{Memory: 512 << 20, Processes: 64, FileSize: 256 << 20, CPU: time.Minute, Time: time.Minute, Output: 1 << 20}
 	}
 	if l.Memory <= 0 {
 		l.Memory = d.Memory
@@ -217,6 +277,12 @@ func (l Limits) or(p Profile) Limits {
 	}
 	if l.CPU <= 0 {
 		l.CPU = d.CPU
+	}
+	if l.Time <= 0 {
+		l.Time = d.Time
+	}
+	if l.Output <= 0 {
+		l.Output = d.Output
 	}
 	return l
 }

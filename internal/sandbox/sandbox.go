@@ -30,6 +30,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"phantom/internal/sandbox/track"
+	"phantom/internal/secret"
 )
 
 // Level says what holds a child back. The zero value holds nothing back.
@@ -88,6 +89,8 @@ type Config struct {
 
 // Limits bind the whole tree of a call. Zero means the profile's default.
 type Limits struct {
+	Time      time.Duration // from its start to its end; no default but a tool's
+	Output    int64         // bytes of standard output, and of standard error; no default but a tool's
 	Memory    int64         // bytes resident in all processes together
 	Processes int           // living processes
 	FileSize  int64         // bytes in one file
@@ -98,8 +101,9 @@ type Limits struct {
 type Spec struct {
 	Profile Profile
 	Argv    []string
-	Dir     string    // as the guard judged it; "" is the workspace, or a tool's private directory
-	Env     []string  // complete, but for HOME and TMPDIR of a tool, which name its private directory
+	Dir     string    // as the guard judged it, free of links; "" is the workspace, or a tool's private directory
+	Env     []string  // complete, but for HOME of a tool, which names its private directory
+	Secrets []Secret  // further variables
 	Stdin   io.Reader // nil: /dev/null
 	Stdout  io.Writer // nil: /dev/null
 	Stderr  io.Writer
@@ -108,12 +112,19 @@ type Spec struct {
 	Limits  Limits
 }
 
+// Secret is a variable whose value nobody but the program may see.
+type Secret struct {
+	Name  string
+	Value secret.Value
+}
+
 // Exit is how a call ended.
 type Exit struct {
 	Code     int    // exit code of the main process; 128 + signal if a signal ended it
 	Signal   string // "" or the signal's name, e.g. "killed"
 	Killed   string // why the sandbox ended it: "", "memory", "processes", "cpu", "cancelled" or "deadline"
 	Leftover int    // descendants that outlived the main process and were ended
+	Cut      bool   // output beyond its limit is lost
 
 	Tracked bool    // Touched tells what the tree asked for; otherwise nothing was recorded
 	Touched []Touch // by path; links are followed
@@ -308,9 +319,10 @@ func (s *Sandbox) gaps() []string {
 	case Full:
 	case Kernel:
 		out = []string{
-			"chmod, chown and changed times on files of the same user outside protected paths' contents (Landlock does not judge them)",
-			"names, not contents, of files in protected directories can be listed",
-			"connections to named Unix sockets of other programs, such as docker.sock",
+			"changed modes, owners, times and labels of files of the same user, protected ones included, but not their contents (Landlock does not judge them)",
+			"names, sizes and times of files in protected directories can be seen and watched",
+			"reading the shared memory of other programs of the same user",
+			"connections to named Unix sockets of other programs, such as docker.sock, by commands that have the network",
 			"the list of this machine's processes and their command lines",
 		}
 	default:

@@ -7,18 +7,21 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"sync/atomic"
 )
 
 // stdio connects a program's standard files with the caller's readers and
 // writers. A file is passed on as it is; anything else gets a pipe.
 type stdio struct {
-	child   []*os.File // descriptors 0, 1, 2 and perhaps 3 of the program
+	child   []*os.File // descriptors 0, 1, 2 and perhaps 3 of the program; perhaps the directory it starts in
 	ours    []*os.File // those among them that only the program needs
+	limit   int64      // bytes of each output; 0 is none
+	cut     atomic.Bool
 	copying sync.WaitGroup
 }
 
-func connect(spec Spec) (s *stdio, err error) {
-	s = &stdio{}
+func connect(spec Spec, limit int64) (s *stdio, err error) {
+	s = &stdio{limit: limit}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -88,7 +91,7 @@ func (s *stdio) output(w io.Writer) (*os.File, error) {
 	if w == nil {
 		return s.null()
 	}
-	if f, ok := w.(*os.File); ok {
+	if f, ok := w.(*os.File); ok && s.limit == 0 {
 		return f, nil
 	}
 	r, theirs, err := os.Pipe()
@@ -98,8 +101,14 @@ func (s *stdio) output(w io.Writer) (*os.File, error) {
 	s.ours = append(s.ours, theirs)
 	s.copying.Go(func() {
 		defer r.Close()
-		_, err := io.Copy(w, r)
-		if err != nil && !errors.Is(err, os.ErrClosed) {
+		var err error
+		if s.limit == 0 {
+			_, err = io.Copy(w, r)
+		} else if _, err = io.CopyN(w, r, s.limit); err == nil {
+			more, _ := io.Copy(io.Discard, r) // a pipe of ours that fails has ended
+			s.cut.Store(s.cut.Load() || more > 0)
+		}
+		if err != nil && err != io.EOF && !errors.Is(err, os.ErrClosed) {
 			_, _ = io.Copy(io.Discard, r) // the program should not notice that its reader has had enough
 		}
 	})
@@ -116,5 +125,9 @@ func (s *stdio) close() {
 	s.ours = nil
 }
 
-// drain waits until everything that the program wrote is with the caller.
-func (s *stdio) drain() { s.copying.Wait() }
+// drain waits until everything that the program wrote is with the caller, and
+// reports whether some of it was too much.
+func (s *stdio) drain() (cut bool) {
+	s.copying.Wait()
+	return s.cut.Load()
+}

@@ -48,6 +48,10 @@ func (t *tree) watch(main int, orders io.Reader) report {
 	}()
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
+	var late <-chan time.Time
+	if t.limits.Time > 0 {
+		late = time.After(t.limits.Time)
+	}
 	var rep report
 	for {
 		select {
@@ -63,6 +67,8 @@ func (t *tree) watch(main int, orders io.Reader) report {
 			return rep
 		case <-hangUp:
 			rep.Killed = killedCancelled
+		case <-late:
+			rep.Killed = killedDeadline
 		case <-poll.C:
 			rep.Killed = t.over()
 		}

@@ -40,7 +40,8 @@ func refuse(errno unix.Errno) bpf.RetConstant {
 }
 
 // Filter returns the program for this machine's architecture. Without network
-// the only sockets left are UNIX ones.
+// no socket is left but a pair of UNIX ones: by a named one a program could ask
+// a resolver, or whoever else has the network, to send something for it.
 func Filter(network bool) ([]bpf.RawInstruction, error) {
 	raw, err := bpf.Assemble(program(network))
 	if err != nil {
@@ -97,10 +98,10 @@ func anyOf(off uint32, values ...uint32) []bpf.Instruction {
 // needs, and none of the protocols that go round the other guards: Landlock
 // does not see MPTCP, and a raw socket writes packets of its own.
 func socket(network bool) []bpf.Instruction {
-	families := []uint32{unix.AF_UNIX}
-	if network {
-		families = append(families, unix.AF_INET, unix.AF_INET6)
+	if !network {
+		return []bpf.Instruction{deny}
 	}
+	families := []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6}
 	p := []bpf.Instruction{bpf.LoadAbsolute{Off: offArg0, Size: 4}}
 	for i, family := range families {
 		p = append(p, bpf.JumpIf{Cond: bpf.JumpEqual, Val: family, SkipTrue: uint8(len(families) - i)})
