@@ -97,7 +97,10 @@ func guarded(t testing.TB, z zone, standIn ...netip.AddrPort) *Guard {
 		t.Fatal(err)
 	}
 	g.dialer.Resolver = resolver(t, z)
-	decide := g.dialer.ControlContext // as New wired it, so that a guard without one fails here
+	decide := g.dialer.ControlContext // as New wired it
+	if decide == nil {
+		t.Fatal("the dialer of New asks nobody before it connects")
+	}
 	g.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
 		for _, s := range standIn {
 			if address == s.String() {

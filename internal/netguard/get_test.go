@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -233,7 +234,12 @@ func TestJudgeRefusesMixedAnswers(t *testing.T) {
 func TestRedirects(t *testing.T) {
 	tr := newTrap(t, "127.0.0.1:0")
 	var seen http.Header
-	other := serve(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Clone() })
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		seen = r.Header.Clone()
+		if to := r.URL.Query().Get("to"); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+		}
+	})
 	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		seen = nil
 		var n int
@@ -300,6 +306,17 @@ func TestRedirects(t *testing.T) {
 	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Referer"} {
 		if got := seen.Get(name); got != "" {
 			t.Errorf("header %s went to another host: %q", name, got)
+		}
+	}
+	// net/http takes the headers of the first request for every hop, and the
+	// other host chose where on this one they would go.
+	there := "/?to=" + url.QueryEscape(urlFor("other.example.com", other, "/?to="+url.QueryEscape(urlFor(publicHost, addr, "/"))))
+	if err := send(http.MethodGet, there, nil); err != nil || seen.Get("User-Agent") != "x" {
+		t.Errorf("to another host and back: %v, headers %v, want it to arrive", err, seen)
+	}
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key"} {
+		if got := seen.Get(name); got != "" {
+			t.Errorf("header %s came back by way of another host: %q", name, got)
 		}
 	}
 	seen = nil
