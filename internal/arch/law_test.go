@@ -65,6 +65,8 @@ var edges = map[string]string{
 	"policy/shell>policy/program":              "what programs do with their words is a part of policy, split for its size",
 	"policy/egress>policy/shell":               "a call is judged as the shell reader gives it",
 	"tool>tool/file":                           "what opens files is a part of tool, split for its size",
+	"policy>policy/place":                      "what lies where is a part of policy, split for its size",
+	"policy/place>policy/landmark":             "places are made of the names that landmark knows",
 	"policy>policy/shell":                      "the shell reader is a part of policy, split for its size",
 	"sandbox>sandbox/seccomp":                  "the filter programs are a part of the sandbox, split for their size",
 	"sandbox>sandbox/track":                    "the file tracker is a part of the sandbox, split for its size",

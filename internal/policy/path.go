@@ -7,23 +7,9 @@ import (
 
 	"phantom/internal/phantom"
 	"phantom/internal/policy/landmark"
+	"phantom/internal/policy/place"
 	"phantom/internal/policy/shell"
 )
-
-// harm says what a deletion or change of a whole tree would hit, worst last.
-type harm uint8
-
-const (
-	free    harm = iota // the agent's own, or nobody's
-	outside             // somebody's, but no part of the system
-	system              // a part of the system
-	root                // the root, a home, the workspace or what holds them
-	guarded             // Phantom's own files
-)
-
-func within(dirs []string, path string) bool {
-	return slices.ContainsFunc(dirs, func(d string) bool { return landmark.Under(d, path) })
-}
 
 // abs makes an argument a clean path; "" means that it cannot be placed
 // because the working directory is unknown.
@@ -39,9 +25,9 @@ func (c *call) abs(arg string) string {
 
 // hits tells the worst that a change of the tree at arg could do, for every
 // value that an unknown part of it may have.
-func (c *call) hits(arg string) harm {
+func (c *call) hits(arg string) place.Harm {
 	if arg == "" {
-		return free
+		return place.Free
 	}
 	for strings.Contains(arg, shell.Unknown+shell.Unknown) {
 		arg = strings.ReplaceAll(arg, shell.Unknown+shell.Unknown, shell.Unknown)
@@ -55,7 +41,7 @@ func (c *call) hits(arg string) harm {
 		return unplaced(filepath.Clean(trimmed), false)
 	}
 	if !strings.Contains(path, shell.Unknown) {
-		return c.p.harmAt(path)
+		return c.p.places.Harm(path)
 	}
 	elems := strings.Split(path, "/")
 	for i, e := range elems {
@@ -64,157 +50,27 @@ func (c *call) hits(arg string) harm {
 		}
 	}
 	if elems[len(elems)-1] != shell.Unknown {
-		return c.p.harmAt(strings.Join(elems, "/"))
+		return c.p.places.Harm(strings.Join(elems, "/"))
 	}
 	parent := filepath.Clean(strings.Join(elems[:len(elems)-1], "/") + "/")
 	if parent == "/tmp" || parent == "/var/tmp" {
-		return free
+		return place.Free
 	}
-	return c.p.harmAt(parent)
+	return c.p.places.Harm(parent)
 }
 
 // unplaced judges what follows an unknown beginning.
-func unplaced(rest string, whole bool) harm {
+func unplaced(rest string, whole bool) place.Harm {
 	first, _, _ := strings.Cut(rest, "/")
 	switch {
 	case rest == "" && !whole:
-		return free
+		return place.Free
 	case rest == "", rest == ".", landmark.Wild(rest), strings.Trim(rest, "./*") == "":
-		return root
+		return place.Root
 	case whole && slices.Contains(landmark.SystemTops(), first):
-		return system
+		return place.System
 	}
-	return free
-}
-
-// harmAt places an absolute path, wildcards included, and where it leads to.
-func (p *Policy) harmAt(path string) harm {
-	worst := p.place(path)
-	if strings.ContainsAny(path, "*?[") {
-		if base := filepath.Base(path); landmark.Wild(base) {
-			worst = max(worst, p.harmAt(filepath.Dir(path)))
-		}
-		for _, spot := range p.spots() {
-			if above, _ := overlaps(path, spot); above {
-				worst = max(worst, p.place(spot))
-			}
-		}
-		found, err := p.cfg.Files.Glob(path)
-		if err != nil {
-			return max(worst, system)
-		}
-		for _, f := range found[:min(len(found), 100)] {
-			worst = max(worst, p.resolved(f))
-		}
-		return worst
-	}
-	return max(worst, p.resolved(path))
-}
-
-func (p *Policy) resolved(path string) harm {
-	real, err := p.cfg.Files.Resolve(path)
-	if err != nil {
-		// A path that cannot be resolved may lead anywhere.
-		return root
-	}
-	if real == path {
-		return free
-	}
-	if ws, err := p.cfg.Files.Resolve(p.cfg.Workspace); err == nil && landmark.Under(ws, real) {
-		// The workspace itself may be reached through a link.
-		real = filepath.Join(p.cfg.Workspace, strings.TrimPrefix(real, ws))
-	}
-	return p.place(filepath.Clean(real))
-}
-
-// spots are the places that a wildcard must not match.
-func (p *Policy) spots() []string {
-	out := slices.Concat([]string{p.cfg.Home, p.cfg.Workspace, p.cfg.UserHome}, p.cfg.Protected)
-	for _, t := range landmark.SystemTops() {
-		out = append(out, "/"+t)
-	}
-	return out
-}
-
-// overlaps reports whether pattern matches spot or something that holds it,
-// and whether it matches spot or something inside it.
-func overlaps(pattern, spot string) (above, inside bool) {
-	ps, ss := strings.Split(pattern, "/"), strings.Split(spot, "/")
-	for i := range min(len(ps), len(ss)) {
-		if ok, err := filepath.Match(ps[i], ss[i]); err != nil || !ok {
-			return err != nil, err != nil
-		}
-	}
-	return len(ps) <= len(ss), len(ps) >= len(ss)
-}
-
-// place tells what lies at a path, by its name alone.
-func (p *Policy) place(path string) harm {
-	for _, g := range p.cfg.Protected {
-		if landmark.Under(g, path) || landmark.Under(path, g) && path != p.cfg.UserHome && path != "/" {
-			return guarded
-		}
-	}
-	if landmark.Under(path, p.cfg.Workspace) || landmark.Under(path, p.cfg.UserHome) || landmark.Under(path, p.cfg.Home) {
-		return root
-	}
-	if landmark.Under(p.cfg.Workspace, path) {
-		return private(strings.TrimPrefix(path, p.cfg.Workspace+"/"))
-	}
-	for _, g := range p.cfg.Grants {
-		if g.Write && landmark.Under(g.Path, path) && path != g.Path {
-			return free
-		}
-	}
-	elems := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	top, n := elems[0], len(elems)
-	switch {
-	case landmark.Under(p.cfg.UserHome, path):
-		rel := strings.TrimPrefix(path, p.cfg.UserHome+"/")
-		if !strings.Contains(rel, "/") {
-			return outside
-		}
-		return private(rel)
-	case within([]string{"/tmp", "/var/tmp", "/dev/shm", "/var/cache", "/var/lib/apt/lists", "/run/user"}, path):
-		if n == 1 || path == "/var/cache" {
-			return outside
-		}
-		return free
-	case !slices.Contains(landmark.SystemTops(), top):
-		if n == 1 {
-			return outside
-		}
-		return free
-	case n == 1:
-		return root
-	case top == "home" || top == "Users":
-		if n == 2 {
-			return root
-		}
-		if n == 3 {
-			return outside
-		}
-		return private(strings.Join(elems[2:], "/"))
-	case top == "opt" || top == "srv" || top == "mnt" || top == "media":
-		if n == 2 {
-			return outside
-		}
-		return free
-	case top == "root" && n > 2:
-		return private(strings.Join(elems[1:], "/"))
-	}
-	if n == 2 && top != "root" && top != "run" && top != "snap" || top == "boot" || top == "proc" || top == "sys" || top == "dev" {
-		return root
-	}
-	return system
-}
-
-// private tells what a path below a home is worth to its owner.
-func private(rel string) harm {
-	if landmark.Private(rel) {
-		return outside
-	}
-	return free
+	return place.Free
 }
 
 // Read judges whether a file tool may read the file at an absolute path.
@@ -251,13 +107,13 @@ func (p *Policy) spot(path string, write bool, refuse func(rule, reason, suggest
 	if write {
 		verb = "written"
 	}
-	if within(p.cfg.Protected, path) && (write || !within(p.cfg.Readable, path)) {
+	if place.Within(p.cfg.Protected, path) && (write || !place.Within(p.cfg.Readable, path)) {
 		return refuse("path-protected", "Phantom's own files cannot be "+verb+" by a tool", "ask the owner to change it")
 	}
-	if within([]string{"/proc", "/dev", "/sys"}, path) {
+	if place.Within([]string{"/proc", "/dev", "/sys"}, path) {
 		return refuse("path-device", "devices and the kernel's files cannot be "+verb+" by a tool", "")
 	}
-	if within(p.cfg.Readable, path) || p.opened(path, write) {
+	if place.Within(p.cfg.Readable, path) || p.opened(path, write) {
 		return phantom.Allowed()
 	}
 	return refuse("path-outside", "the path is outside the workspace and of what guard.yaml grants", "work in the workspace, or ask the owner for a grant in guard.yaml")
@@ -272,5 +128,5 @@ func (p *Policy) opened(path string, write bool) bool {
 			dirs = append(dirs, filepath.Clean(g.Path))
 		}
 	}
-	return within(withTargets(p.cfg.Files, dirs), path)
+	return place.Within(withTargets(p.cfg.Files, dirs), path)
 }

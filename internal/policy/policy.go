@@ -22,6 +22,7 @@ import (
 
 	"phantom/internal/phantom"
 	"phantom/internal/policy/egress"
+	"phantom/internal/policy/place"
 	"phantom/internal/policy/shell"
 )
 
@@ -57,15 +58,11 @@ type BlockRule struct {
 }
 
 // Resolver is the guard's only window to the file system.
-type Resolver interface {
-	// Resolve follows the symlinks of the longest prefix of path that exists.
-	Resolve(path string) (string, error)
-	// Glob returns the paths that match a pattern, or none.
-	Glob(pattern string) ([]string, error)
-	// Read returns the text of a small file, or nothing if path is no file;
-	// false means that it cannot be known.
-	Read(path string) (text string, ok bool)
-}
+type Resolver = place.Resolver
+
+// Disk returns a resolver that reads links, directories and small files of the
+// machine, and nothing else.
+func Disk() Resolver { return place.Disk{} }
 
 // Policy judges by one configuration. The zero value blocks everything.
 type Policy struct {
@@ -73,13 +70,14 @@ type Policy struct {
 	rules   map[string][]rule // by program; "" holds those for all programs
 	all     []rule
 	network egress.List
+	places  place.Places
 	version string
 }
 
 // The package's own text is part of the version: a rule that changes makes
 // every approval given under the old one void.
 //
-//go:embed *.go egress/*.go program/*.go shell/*.go landmark/*.go
+//go:embed *.go egress/*.go place/*.go program/*.go shell/*.go landmark/*.go
 var source embed.FS
 
 // New checks the configuration and returns a policy for it.
@@ -105,6 +103,12 @@ func New(cfg Config) (*Policy, error) {
 		return nil, err
 	}
 	p.all = all
+	p.places = place.Places{Home: cfg.Home, Workspace: cfg.Workspace, UserHome: cfg.UserHome, Protected: cfg.Protected, Files: cfg.Files}
+	for _, g := range cfg.Grants {
+		if g.Write {
+			p.places.Writable = append(p.places.Writable, g.Path)
+		}
+	}
 	p.network = egress.Default(cfg.Workspace)
 	if cfg.Programs != nil {
 		p.network.Programs = cfg.Programs
@@ -292,7 +296,7 @@ func (p *Policy) derive(line, cwd string) (shell.Result, bool) {
 	if !filepath.IsAbs(cwd) {
 		return shell.Result{}, false
 	}
-	return shell.Derive(line, filepath.Clean(cwd), shell.Home{Dir: p.cfg.Workspace, User: p.cfg.UserHome}), true
+	return shell.Derive(line, filepath.Clean(cwd), shell.Home{Dir: p.cfg.Workspace, User: p.cfg.UserHome, Phantom: p.cfg.Home}), true
 }
 
 func refused(v phantom.Verdict) Derivation {

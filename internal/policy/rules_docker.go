@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"phantom/internal/policy/landmark"
+	"phantom/internal/policy/place"
 	"phantom/internal/policy/shell"
 )
 
@@ -108,7 +109,7 @@ func (c *call) hostRights(w []string) bool {
 // workspace; a bare name is a volume.
 func (c *call) hostPath(source string) bool {
 	if strings.Contains(source, shell.Unknown) {
-		return strings.HasPrefix(source, shell.Unknown) || c.hits(source) > free
+		return strings.HasPrefix(source, shell.Unknown) || c.hits(source) > place.Free
 	}
 	if !strings.ContainsAny(source, "/~.") {
 		return false
@@ -118,7 +119,7 @@ func (c *call) hostPath(source string) bool {
 		return false
 	}
 	if landmark.Under(c.p.cfg.Workspace, path) {
-		return c.p.resolved(path) > free
+		return c.p.places.Resolved(path) > place.Free
 	}
 	return !c.p.opened(path, false) && !strings.HasPrefix(path, "/tmp/")
 }

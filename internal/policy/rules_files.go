@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"phantom/internal/policy/landmark"
+	"phantom/internal/policy/place"
 	"phantom/internal/policy/shell"
 )
 
@@ -82,7 +83,7 @@ func (c *call) found() (trees, files []string) {
 		roots = []string{"."}
 	}
 	for _, r := range roots {
-		if limited && c.place(r) <= outside {
+		if limited && c.place(r) <= place.Outside {
 			files = append(files, r)
 			continue
 		}
@@ -93,16 +94,16 @@ func (c *call) found() (trees, files []string) {
 
 // place is hits for a search that only takes some of what lies below: the
 // workspace and its like are then no worse than any directory.
-func (c *call) place(arg string) harm {
+func (c *call) place(arg string) place.Harm {
 	at := c.hits(arg)
-	if path := c.abs(arg); at == root && path != "" && landmark.Under(c.p.cfg.Workspace, path) {
-		return free
+	if path := c.abs(arg); at == place.Root && path != "" && landmark.Under(c.p.cfg.Workspace, path) {
+		return place.Free
 	}
 	return at
 }
 
-func (c *call) worst(paths []string) harm {
-	worst := free
+func (c *call) worst(paths []string) place.Harm {
+	worst := place.Free
 	for _, p := range paths {
 		worst = max(worst, c.hits(p))
 	}
@@ -115,18 +116,18 @@ func deleteRules() []rule {
 	return []rule{
 		{id: "delete-root", family: family, severity: critical, programs: names, reason: "deletes or moves away the system's root, a home, the workspace as a whole, or a place that only the run decides", suggestion: saferDelete, match: func(c *call) bool {
 			trees, _ := c.removed()
-			return !c.asksHelp() && c.worst(trees) >= root
+			return !c.asksHelp() && c.worst(trees) >= place.Root
 		}},
 		{id: "delete-system", family: family, severity: destructive, programs: names, reason: "deletes or moves away a tree of the system or of somebody else", suggestion: saferDelete, match: func(c *call) bool {
 			trees, files := c.removed()
 			if c.name == "mv" || c.name == "gmv" {
-				return c.worst(trees) == system
+				return c.worst(trees) == place.System
 			}
-			if w := c.worst(trees); w == system || w == outside {
+			if w := c.worst(trees); w == place.System || w == place.Outside {
 				return true
 			}
 			for _, f := range files {
-				if r := c.hits(f); r == system || r == root && c.name != "rmdir" && !c.insideWorkspace(f) {
+				if r := c.hits(f); r == place.System || r == place.Root && c.name != "rmdir" && !c.insideWorkspace(f) {
 					return true
 				}
 			}
@@ -197,8 +198,8 @@ func (c *call) written() []string {
 
 // systemFile reports whether writing path changes the system.
 func (c *call) systemFile(path string) bool {
-	for _, free := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/tmp", "/var/tmp", "/proc/self/fd", "/dev/pts"} {
-		if landmark.Under(free, path) {
+	for _, open := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/tmp", "/var/tmp", "/proc/self/fd", "/dev/pts"} {
+		if landmark.Under(open, path) {
 			return false
 		}
 	}
@@ -207,11 +208,11 @@ func (c *call) systemFile(path string) bool {
 			return false
 		}
 	}
-	if c.p.place(path) == system || c.p.resolved(path) == system {
+	if c.p.places.Place(path) == place.System || c.p.places.Resolved(path) == place.System {
 		return true
 	}
 	elems := strings.Split(path, "/")
-	return len(elems) > 2 && slices.Contains(landmark.SystemTops()[:14], elems[1]) && c.p.place(path) == root
+	return len(elems) > 2 && slices.Contains(landmark.SystemTops()[:14], elems[1]) && c.p.places.Place(path) == place.Root
 }
 
 func diskRules() []rule {
@@ -286,7 +287,9 @@ func diskRules() []rule {
 			})
 		}},
 		{id: "shred", family: "filesystem", severity: destructive, programs: "shred srm wipe", reason: "destroys files beyond recovery", suggestion: "delete them with rm, or ask the owner", match: func(c *call) bool {
-			return slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) > free || !c.insideWorkspace(w) || strings.ContainsAny(w, "*?") })
+			return slices.ContainsFunc(c.words(), func(w string) bool {
+				return c.hits(w) > place.Free || !c.insideWorkspace(w) || strings.ContainsAny(w, "*?")
+			})
 		}},
 	}
 }
@@ -306,13 +309,13 @@ func permissionRules() []rule {
 			for _, t := range targets {
 				at := c.hits(t)
 				tree := o.Has("R", "recursive")
-				if mine := c.place(t) == free; mine && at == root {
+				if mine := c.place(t) == place.Free; mine && at == place.Root {
 					if tree && c.has("777", "000", "0777", "a+rwx", "a-rwx", "ugo+rwx", "0", "a=", "a-r") {
 						return true
 					}
 					continue
 				}
-				if at >= system || tree && at >= outside {
+				if at >= place.System || tree && at >= place.Outside {
 					return true
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"phantom/internal/policy/landmark"
+	"phantom/internal/policy/place"
 	"phantom/internal/policy/shell"
 )
 
@@ -180,14 +181,14 @@ func (c *call) touches(arg string, write bool) bool {
 		return false
 	}
 	hit := func(at string) bool {
-		return within(c.p.cfg.Protected, at) && (write || !within(c.p.cfg.Readable, at))
+		return place.Within(c.p.cfg.Protected, at) && (write || !place.Within(c.p.cfg.Readable, at))
 	}
 	if hit(path) {
 		return true
 	}
 	if strings.ContainsAny(arg, "*?[") {
 		for _, g := range c.p.cfg.Protected {
-			if _, inside := overlaps(path, g); inside && (write || !within(c.p.cfg.Readable, g)) {
+			if _, inside := place.Overlaps(path, g); inside && (write || !place.Within(c.p.cfg.Readable, g)) {
 				return true
 			}
 		}
@@ -198,10 +199,10 @@ func (c *call) touches(arg string, write bool) bool {
 		}
 		// What a search found below a directory may be any file of it.
 		return !landmark.Namer(c.name) && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool {
-			return landmark.Under(filepath.Clean(head), g) && (write || !within(c.p.cfg.Readable, g))
+			return landmark.Under(filepath.Clean(head), g) && (write || !place.Within(c.p.cfg.Readable, g))
 		})
 	}
-	if c.descends() && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool { return landmark.Under(path, g) && !within(c.p.cfg.Readable, g) }) {
+	if c.descends() && slices.ContainsFunc(c.p.cfg.Protected, func(g string) bool { return landmark.Under(path, g) && !place.Within(c.p.cfg.Readable, g) }) {
 		return true
 	}
 	real, err := c.p.cfg.Files.Resolve(path)

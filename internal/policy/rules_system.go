@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"phantom/internal/policy/landmark"
+	"phantom/internal/policy/place"
 	"phantom/internal/policy/shell"
 )
 
@@ -190,7 +191,7 @@ func killsMany(c *call) bool {
 			return strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
 		})
 	case "fuser":
-		return c.opts("n").Has("k", "kill") && slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) >= system })
+		return c.opts("n").Has("k", "kill") && slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) >= place.System })
 	}
 	return c.has("-u", "-U", "--user", "--euid") || slices.ContainsFunc(c.killNames(), func(n string) bool {
 		n = strings.Trim(n, "^$*()")

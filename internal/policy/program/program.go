@@ -7,6 +7,7 @@
 package program
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -26,16 +27,35 @@ func Inert(name string) bool {
 	}, name) || strings.HasPrefix(name, "mkfs")
 }
 
-// Guarded are the programs that are looked for among the words of a program
+// Guarded reports whether a program is looked for among the words of a program
 // that may run others.
 func Guarded(name string) bool {
-	return slices.Contains([]string{
+	return slices.Contains(guarded(), name) || strings.HasPrefix(name, "mkfs")
+}
+
+// Matching returns the guarded programs of the usual directories that a
+// pattern of the shell may stand for.
+func Matching(pattern string) []string {
+	var out []string
+	for _, name := range append(guarded(), "mkfs.ext4") {
+		for _, dir := range []string{"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin"} {
+			if ok, err := path.Match(pattern, dir+"/"+name); ok || err != nil {
+				out = append(out, name)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func guarded() []string {
+	return []string{
 		"rm", "dd", "shred", "srm", "wipe", "wipefs", "fdisk", "sfdisk", "parted", "sgdisk", "mkswap", "blkdiscard", "rimraf", "sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox", "toybox",
 		"reboot", "shutdown", "poweroff", "halt", "init", "telinit", "chmod", "chown", "chgrp", "chattr", "setfacl", "kill", "pkill", "killall", "iptables", "ip6tables", "nft", "ufw",
 		"find", "sudo", "doas", "su", "env", "printenv", "docker", "podman", "kubectl", "helm", "terraform", "git", "systemctl", "service", "mv", "cp", "ln", "tee", "truncate", "unlink", "xargs", "rsync", "crontab", "at",
 		"python", "python2", "python3", "perl", "ruby", "node", "php", "lua", "awk", "gawk", "sed", "cat", "curl", "wget", "nc", "ncat", "socat", "ssh", "scp", "tar", "umount", "mount", "swapoff", "insmod", "rmmod",
 		"useradd", "userdel", "usermod", "passwd", "chpasswd", "visudo", "dropdb", "psql", "mysql", "redis-cli", "mongosh", "journalctl", "history", "vim", "eval", "chroot", "nsenter", "base64", "strings", "xxd", "head", "tail",
-	}, name) || strings.HasPrefix(name, "mkfs")
+	}
 }
 
 // Commands returns the options of a program whose value is a command line.

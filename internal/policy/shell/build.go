@@ -1,6 +1,8 @@
 package shell
 
 import (
+	"encoding/json"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -152,4 +154,37 @@ func runFd(m *machine, argv []string, _ *stream) string {
 		s.invoke(full, redirs{}, &stream{})
 	}
 	return Unknown
+}
+
+// runCMake walks the commands that cmake carries out itself.
+func runCMake(m *machine, argv []string, in *stream) string {
+	if len(argv) < 4 || argv[1] != "-E" {
+		return Unknown
+	}
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), "cmake -E")
+	switch argv[2] {
+	case "rm", "remove", "remove_directory":
+		s.invoke(append([]string{"rm", "-rf"}, ParseOptions(argv[3:], "", nil, false).Operands...), redirs{}, in)
+	case "rename", "copy", "copy_directory", "touch":
+		s.invoke(append([]string{"mv"}, argv[3:]...), redirs{}, in)
+	case "env", "time", "chdir":
+		s.trailing(append([]string{"env"}, argv[3:]...), in)
+	}
+	return Unknown
+}
+
+// scripts walks the scripts of a package.json that the line wrote.
+func (m *machine) scripts() {
+	text, ok := m.files[m.abs("package.json")]
+	if !ok {
+		return
+	}
+	var p struct{ Scripts map[string]string }
+	if json.Unmarshal([]byte(text), &p) != nil {
+		m.problem(UnknownScript, "the scripts of package.json are not known")
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Scripts)) {
+		m.script(p.Scripts[name], &stream{})
+	}
 }

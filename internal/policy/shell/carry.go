@@ -43,6 +43,9 @@ func (m *machine) carried(argv []string, in *stream) {
 		for line := range strings.SplitSeq(t, "\n") {
 			for part := range strings.SplitSeq(line, ";") {
 				part = strings.TrimLeft(part, " \t:+")
+				if _, code, ok := strings.Cut(line, "python "); ok && strings.HasSuffix(name, "gdb") {
+					m.code(name, code, false)
+				}
 				for _, mark := range marks {
 					if cmd, ok := strings.CutPrefix(part, strings.TrimLeft(mark, ":+")); ok && strings.TrimSpace(cmd) != "" {
 						if _, whole, _ := strings.Cut(line, mark); whole != "" {
@@ -133,6 +136,9 @@ func runOther(m *machine, argv []string, in *stream) string {
 func (m *machine) trailing(argv []string, in *stream) {
 	name := filepath.Base(argv[0])
 	runs := program.Runs(name)
+	if slices.Contains([]string{"npm", "pnpm", "yarn", "bun"}, name) {
+		m.scripts()
+	}
 	for i, a := range argv[1:] {
 		rest := argv[i+2:]
 		if skip, ok := runs[a]; ok && len(rest) > 0 {

@@ -24,9 +24,13 @@ func runCode(m *machine, argv []string, in *stream) string {
 	script := "data"
 	switch lang {
 	case "awk", "gawk", "mawk", "nawk":
-		if o := ParseOptions(args, "Fvf", nil, true); len(o.Operands) > 0 && !o.Has("f") {
+		o := ParseOptions(args, "Fvfe", []string{"field-separator", "assign", "file", "source"}, true)
+		codes = o.Values("e", "source")
+		if len(o.Operands) > 0 && !o.Has("f", "file") && len(codes) == 0 {
 			codes = o.Operands[:1]
 		}
+		m.awk(name, codes)
+		return Unknown
 	case "sed", "gsed":
 		o := ParseOptions(args, "efl", []string{"expression", "file"}, false)
 		codes = o.Values("e", "expression")
@@ -41,7 +45,18 @@ func runCode(m *machine, argv []string, in *stream) string {
 		codes, script = inline(lang, args)
 	}
 	for _, c := range codes {
-		m.code(name, c)
+		if strings.Contains(c, Unknown) && strings.Trim(c, Unknown+" \n;\"'") == "" && script != "data" {
+			m.problem(UnknownScript, "the code that "+name+" is to run is not known")
+			continue
+		}
+		if lang == "expect" || lang == "tclsh" {
+			m.tcl(name, c)
+			continue
+		}
+		m.code(name, c, false)
+		if (lang == "node" || lang == "bun") && slices.ContainsFunc(args, func(a string) bool { return a == "-p" || a == "--print" || a == "-pe" }) {
+			m.code(name, "print("+c+")", false)
+		}
 	}
 	if len(codes) > 0 || script == "data" {
 		return Unknown
@@ -54,10 +69,62 @@ func runCode(m *machine, argv []string, in *stream) string {
 	case !ours:
 	case text != "" && strings.Trim(text, Unknown+" \n") == "":
 		m.problem(UnknownScript, "the code that "+name+" is to run is not known")
+	case lang == "expect" || lang == "tclsh":
+		m.tcl(name, text)
 	default:
-		m.code(name, text)
+		m.code(name, text, false)
 	}
 	return Unknown
+}
+
+// awk walks what programs of awk run by pipes and calls, and the files that
+// they write.
+func (m *machine) awk(name string, codes []string) {
+	for _, c := range codes {
+		m.code(name, c, strings.Contains(c, "|") || strings.Contains(c, "getline"))
+		for rest := c; ; {
+			_, after, ok := strings.Cut(rest, ">")
+			if !ok {
+				break
+			}
+			rest = after
+			if t := strings.TrimLeft(after, "> "); strings.HasPrefix(t, "\"") {
+				file, _ := quoted(t, 1, "\"")
+				m.wrote(file)
+			}
+		}
+	}
+}
+
+// tcl walks what a script of tcl or expect starts, deletes, or types into what
+// it started.
+func (m *machine) tcl(name, text string) {
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), name+" code")
+	for stmt := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == ';' }) {
+		for _, start := range []string{"spawn", "exec", "system"} {
+			at := strings.Index(stmt, start+" ")
+			if at < 0 || at > 0 && !strings.ContainsRune(" \t[{", rune(stmt[at-1])) {
+				continue
+			}
+			cmd := strings.TrimSpace(stmt[at+len(start):])
+			for strings.HasPrefix(cmd, "-") {
+				_, cmd, _ = strings.Cut(cmd, " ")
+			}
+			cmd = strings.TrimRight(strings.NewReplacer("{", "'", "}", "'").Replace(cmd), "]'")
+			if strings.Count(cmd, "'")%2 == 1 {
+				cmd += "'"
+			}
+			s.script(cmd, &stream{})
+		}
+		if _, files, ok := strings.Cut(stmt, "file delete"); ok {
+			s.emit(Call{Argv: append([]string{"rm", "-rf", "--"}, ParseOptions(strings.Fields(strings.Trim(files, " ]}\"")), "", nil, false).Operands...)})
+		}
+	}
+	_, lits := lex(text)
+	for _, lit := range lits {
+		s.guess(strings.TrimSpace(lit))
+	}
 }
 
 // editor walks the commands that an editor is told to run in a shell.
@@ -150,7 +217,7 @@ func writers() []string {
 
 // code reads a text in a programming language: its string literals are what
 // it can name, its words are what it can do with them.
-func (m *machine) code(via, text string) {
+func (m *machine) code(via, text string, runs bool) {
 	if !m.live() || m.depth > maxDepth {
 		m.halt(TooDeep, "code runs code more than six deep")
 		return
@@ -158,6 +225,18 @@ func (m *machine) code(via, text string) {
 	m.depth++
 	defer func() { m.depth-- }()
 	words, lits := lex(text)
+	if runs {
+		words = append(words, "system")
+	}
+	for _, l := range lits {
+		// A call by name, as in getattr(os, "system").
+		if slices.Contains([]string{"system", "popen", "rmtree", "exec", "execSync", "spawn", "rmSync", "unlink", "subprocess", "child_process"}, l) {
+			words = append(words, l)
+		}
+	}
+	if strings.Contains(text, "delete-directory") || strings.Contains(text, "delete-file") {
+		words = append(words, "rmtree")
+	}
 	has := func(list []string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
 	}
@@ -170,21 +249,16 @@ func (m *machine) code(via, text string) {
 	if forks(words) {
 		m.problem(ForkBomb, "the code forks in an endless loop")
 	}
+	if has([]string{"exec", "eval", "system", "popen", "subprocess", "execSync"}) && (strings.Contains(text, "[::-1]") || has([]string{"reverse", "reversed", "strrev"})) {
+		m.problem(HiddenCode, "the code runs a text that it turns round")
+	}
+	if dumps(text) {
+		s.emit(Call{Argv: []string{"env"}})
+	}
+	for _, name := range shown(text) {
+		s.emit(Call{Argv: []string{"printenv", name}})
+	}
 	s.effects(words, has, lits)
-}
-
-// dumps reports whether code names the environment as a whole and prints.
-func dumps(words []string) bool {
-	verbs := []string{"print", "puts", "log", "echo", "dump", "dumps", "var_dump", "print_r", "p", "items", "inspect", "to_h"}
-	if !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(verbs, w) }) {
-		return false
-	}
-	for i, w := range words {
-		if (w == "environ" || w == "ENV" || w == "env" || w == "getenv") && (i+1 == len(words) || slices.Contains(verbs, words[i+1])) {
-			return true
-		}
-	}
-	return false
 }
 
 func forks(words []string) bool {
@@ -214,6 +288,11 @@ func (m *machine) effects(words []string, has func([]string) bool, lits []string
 			}
 		}
 	}
+	if shells && len(lits) > 1 && len(lits) < 20 {
+		// A command may be put together from its words.
+		m.guess(strings.Join(lits, ""))
+		m.guess(strings.Join(lits, " "))
+	}
 	for _, lit := range lits {
 		path := strings.TrimSpace(lit)
 		if path == "" || strings.ContainsAny(path, "\n") {
@@ -234,9 +313,6 @@ func (m *machine) effects(words []string, has func([]string) bool, lits []string
 	}
 	if has(deleters()) && len(lits) == 0 && has([]string{"rmtree", "rm_rf", "rmSync", "remove_tree"}) {
 		m.emit(Call{Argv: []string{"rm", "-rf", "--", Unknown}})
-	}
-	if dumps(words) && len(lits) == 0 {
-		m.emit(Call{Argv: []string{"env"}})
 	}
 	if has([]string{"kill"}) && has([]string{"1"}) {
 		m.emit(Call{Argv: []string{"kill", "-9", "1"}})

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"phantom/internal/policy/program"
 )
 
 // machine is one (sub)shell of the dry run.
@@ -60,6 +62,13 @@ func (m *machine) script(text string, in *stream) string {
 // inner walks text as a new shell that a wrapper starts: of the variables it
 // sees those that are exported.
 func (m *machine) inner(wrapper, text string, params []string, in *stream) string {
+	if head, body, ok := strings.Cut(text, "\n"); ok && strings.HasPrefix(head, "#!") {
+		words := strings.Fields(head[2:])
+		if last := len(words) - 1; last >= 0 && language(filepath.Base(words[last])) != "" {
+			m.code(wrapper, body, false)
+			return Unknown
+		}
+	}
 	s := m.sub()
 	maps.DeleteFunc(s.vars, func(_ string, v value) bool { return !v.out })
 	s.via = append(slices.Clone(m.via), wrapper)
@@ -307,6 +316,9 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 	}
 	name := filepath.Base(argv[0])
 	call := Call{Argv: argv, Reads: r.reads, Writes: r.writes, Stdin: in.text, Piped: in.piped}
+	if strings.ContainsAny(argv[0], "*?[") && name != "[" && name != "[[" {
+		return m.matched(argv, r, in)
+	}
 	if !known(name) {
 		m.problem(UnknownProgram, fmt.Sprintf("which program %q is, only the real run knows", strings.ReplaceAll(argv[0], Unknown, "…")))
 		m.emit(call)
@@ -332,6 +344,18 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 	// A script that the line itself wrote is read; any other is a program like all others.
 	if text, ok := m.files[m.abs(argv[0])]; ok && strings.Contains(argv[0], "/") {
 		return m.inner(argv[0], text, argv[1:], in)
+	}
+	return Unknown
+}
+
+// matched invokes every guarded program that a pattern may stand for.
+func (m *machine) matched(argv []string, r redirs, in *stream) string {
+	names := program.Matching(argv[0])
+	if len(names) == 0 {
+		m.problem(UnknownProgram, fmt.Sprintf("which program %q is, only the real run knows", argv[0]))
+	}
+	for _, name := range names {
+		m.sub().invoke(append([]string{name}, argv[1:]...), r, in)
 	}
 	return Unknown
 }

@@ -86,8 +86,9 @@ type Result struct {
 
 // Home holds the two directories that words can name without a path.
 type Home struct {
-	Dir  string // what ~ and $HOME mean to the line
-	User string // what ~name means for any name but root
+	Dir     string // what ~ and $HOME mean to the line
+	User    string // what ~name means for any name but root
+	Phantom string // Phantom's own home
 }
 
 // Derive walks line as bash would run it in cwd.

@@ -39,6 +39,8 @@ func programs(name string) runner {
 		return runFd
 	case "make", "gmake", "bmake", "just":
 		return runMake
+	case "cmake":
+		return runCMake
 	case "ssh-agent", "direnv", "mise", "fnm":
 		// Without a command their output is made to be evaluated: it sets up the shell.
 		return func(m *machine, argv []string, in *stream) string {

@@ -85,6 +85,11 @@ func (m *machine) lookup(name string) (value, bool) {
 		return value{str: m.cwd}, true
 	case "IFS":
 		return value{str: " \t\n"}, true
+	case "PPID":
+		// What started the shell is Phantom's own.
+		return value{str: Unknown + "phantom"}, true
+	case "PHANTOM_HOME":
+		return value{str: m.home.Phantom}, true
 	case "0":
 		return value{str: "bash"}, true
 	case "BASH", "SHELL":

@@ -1,4 +1,4 @@
-package policy
+package place
 
 import (
 	"errors"
@@ -10,13 +10,10 @@ import (
 	"syscall"
 )
 
-// disk is the resolver over the file system of the machine.
-type disk struct{}
+// Disk is the resolver over the file system of the machine.
+type Disk struct{}
 
-// Disk returns a resolver that reads links and directories, and nothing else.
-func Disk() Resolver { return disk{} }
-
-func (disk) Resolve(path string) (string, error) { return resolve(path, 40) }
+func (Disk) Resolve(path string) (string, error) { return resolve(path, 40) }
 
 // resolve follows a link even if nothing is there yet: what is written
 // through it would be made where it points.
@@ -43,7 +40,7 @@ func resolve(path string, links int) (string, error) {
 	}
 }
 
-func (disk) Glob(pattern string) ([]string, error) {
+func (Disk) Glob(pattern string) ([]string, error) {
 	found, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, fmt.Errorf("match %s: %w", pattern, err)
@@ -52,7 +49,7 @@ func (disk) Glob(pattern string) ([]string, error) {
 }
 
 // Read refuses what is larger than a file of settings is.
-func (disk) Read(path string) (string, bool) {
+func (Disk) Read(path string) (string, bool) {
 	// Without waiting: what stands there may be a pipe.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
