@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"phantom/internal/atomicfile"
+	"phantom/internal/audit"
 	"phantom/internal/backup"
 	"phantom/internal/config"
+	"phantom/internal/store"
 )
 
 func (c *cli) backupCommand() *cobra.Command {
@@ -15,8 +21,8 @@ func (c *cli) backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write the home's database and configuration into one file",
-		Long: "Writes a consistent copy of the database, the configuration, the evolved configuration, the audit key and the terminal's log\n" +
-			"into a new file (0600), also while an instance runs. Secrets in .env.local are put in only when it is encrypted.",
+		Long: "Writes a consistent copy of the database, the configuration, the evolved configuration, the audit log's keys and\n" +
+			"the terminal's log into a new file (0600), also while an instance runs. Secrets in .env.local are put in only when it is encrypted.",
 		Example: "  phantom backup phantom.tar.gz\n  phantom backup --recipient age1… phantom.tar.gz.age",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,6 +48,28 @@ func (c *cli) backupCommand() *cobra.Command {
 	return cmd
 }
 
+// restoreCheckpoints writes the file of the audit log's checkpoints that belongs
+// to a database that came back: a file of another moment would speak of rows
+// that the copy does not have.
+func restoreCheckpoints(ctx context.Context, home config.Home) error {
+	if _, err := os.Stat(home.Database()); errors.Is(err, fs.ErrNotExist) {
+		return nil // a backup of a home that had not run
+	}
+	db, err := store.Open(ctx, store.Options{Path: home.Database()}) // not only for reading: an older one has no table of them
+	if err != nil {
+		return err
+	}
+	var notes []byte
+	r, err := audit.NewReader(db)
+	if err == nil {
+		notes, err = r.Checkpoints(ctx)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return atomicfile.Write(home.Checkpoints(), notes, 0o600)
+}
+
 func (c *cli) restoreCommand() *cobra.Command {
 	var identity string
 	cmd := &cobra.Command{
@@ -64,6 +92,9 @@ func (c *cli) restoreCommand() *cobra.Command {
 			}
 			names, err := backup.Restore(cmd.Context(), home, args[0], key)
 			if err != nil {
+				return err
+			}
+			if err := restoreCheckpoints(cmd.Context(), home); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.stdout, "%d files are back in %s\n", len(names), home.Dir())

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"phantom/internal/app"
-	"phantom/internal/audit"
 	"phantom/internal/config"
 	"phantom/internal/memory"
 	"phantom/internal/phantom"
@@ -99,45 +98,6 @@ func (c *cli) filesCommand() *cobra.Command {
 	cmd.Flags().StringVar(&turn, "turn", "", "only this turn")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many, newest last")
 	return cmd
-}
-
-func (c *cli) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Read the audit log"}
-	var f audit.Filter
-	var turn string
-	tail := c.jsonFlag(&cobra.Command{
-		Use:     "tail",
-		Short:   "Show the last rows",
-		Long:    "Shows the last rows of the audit log: an intent before every effect, an outcome after it.",
-		Example: "  phantom audit tail\n  phantom audit tail --limit 200 --json",
-		Args:    cobra.NoArgs,
-		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
-			f.Turn = phantom.TurnID(turn)
-			rows, err := r.Audit.Tail(ctx, f)
-			if err != nil {
-				return err
-			}
-			return c.print(rows, func(w io.Writer) {
-				for _, row := range rows {
-					writeRow(w, row)
-				}
-			})
-		}),
-	})
-	tail.Flags().IntVar(&f.Limit, "limit", 40, "how many, newest last")
-	tail.Flags().StringVar(&turn, "turn", "", "only this turn")
-	tail.Flags().StringVar(&f.Surface, "surface", "", "only this surface, such as terminal or control")
-	cmd.AddCommand(tail)
-	return cmd
-}
-
-func writeRow(w io.Writer, r audit.Row) {
-	what := strings.TrimSpace(r.Method + " " + r.Tool)
-	if r.Kind == "intent" {
-		fmt.Fprintf(w, "%6d  %s  %-8s %-8s %-20s %s  %s\n", r.Seq, r.At.Local().Format(clock), r.Surface, r.Kind, what, printable(r.Target), printable(r.Input))
-		return
-	}
-	fmt.Fprintf(w, "%6d  %s  %-8s %-8s %-20s of %d: %s %v  %s\n", r.Seq, r.At.Local().Format(clock), r.Surface, r.Kind, what, r.Intent, r.Outcome, r.Duration.Round(time.Millisecond), printable(r.Detail))
 }
 
 func (c *cli) memoryCommand() *cobra.Command {

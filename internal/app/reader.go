@@ -18,10 +18,10 @@ import (
 type Reader struct {
 	DB        *store.DB
 	Audit     *audit.Reader
-	Trust     audit.Trust // what the audit log is held against
 	Ledger    *spend.Ledger
 	Memory    *memory.Store
 	Approvals *approval.Store
+	conf      *config.Config
 }
 
 // OpenReader opens a home for reading.
@@ -33,7 +33,7 @@ func OpenReader(ctx context.Context, c *config.Config) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{DB: db}
+	r := &Reader{DB: db, conf: c}
 	if err := r.open(c); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -41,14 +41,7 @@ func OpenReader(ctx context.Context, c *config.Config) (*Reader, error) {
 }
 
 func (r *Reader) open(c *config.Config) error {
-	signing, err := keyFile(c.Home.SigningKey())
-	if err != nil {
-		return err
-	}
-	r.Trust.Checkpoints = c.Home.Checkpoints()
-	if r.Trust.Key, err = audit.VerifierKey(signing); err != nil {
-		return err
-	}
+	var err error
 	if r.Audit, err = audit.NewReader(r.DB); err != nil {
 		return err
 	}
@@ -60,6 +53,21 @@ func (r *Reader) open(c *config.Config) error {
 	}
 	r.Approvals, err = approval.New(r.DB)
 	return err
+}
+
+// VerifierKey returns the public half of the key that signs the home's audit log.
+func VerifierKey(c *config.Config) (string, error) {
+	signing, err := keyFile(c.Home.SigningKey())
+	if err != nil {
+		return "", err
+	}
+	return audit.VerifierKey(signing)
+}
+
+// Trust returns what the home's audit log is held against.
+func (r *Reader) Trust() (audit.Trust, error) {
+	key, err := VerifierKey(r.conf)
+	return audit.Trust{Key: key, Checkpoints: r.conf.Home.Checkpoints()}, err
 }
 
 // Close closes the database.

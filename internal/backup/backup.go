@@ -1,8 +1,8 @@
 // Package backup writes a home into one file and brings it back.
 //
 // It owns the archive: a gzipped tar of the database (a consistent copy, taken
-// while an instance runs), config/, phantom-config/, the audit key and the
-// terminal's log, encrypted with age if there is a recipient. .env.local is
+// while an instance runs), config/, phantom-config/, the audit log's keys and
+// the terminal's log, encrypted with age if there is a recipient. .env.local is
 // put in only when it is encrypted, and so is the vault's key, without which
 // stored secrets do not open. The control key never is: whoever has it
 // is the owner, the agent can read most places where backups lie, and a home
@@ -42,7 +42,7 @@ const (
 )
 
 // kept are the files of data/ that are archived as they are.
-var kept = [...]string{"data/audit.key", "data/terminal.jsonl"}
+var kept = [...]string{"data/audit.key", "data/audit.signing.key", "data/terminal.jsonl"}
 
 // belongs reports whether an archive may hold an entry of that name.
 func belongs(name string) bool {
