@@ -151,7 +151,7 @@ func withTargets(files Resolver, paths []string) []string {
 // settled returns the rules as guard.yaml leaves them.
 func settled(cfg Config) ([]rule, error) {
 	all := slices.Concat(deleteRules(), diskRules(), permissionRules(), dockerRules(), gitRules(), logRules(), processRules(),
-		networkRules(), accountRules(), packageRules(), databaseRules(), cloudRules(), secretRules(), protectedRules(), formRules())
+		networkRules(), accountRules(), packageRules(), databaseRules(), cloudRules(), secretRules(), protectedRules(), injectionRules(), formRules())
 	for _, b := range cfg.Block {
 		r, err := b.rule()
 		if err != nil {

@@ -84,15 +84,16 @@ func secretRules() []rule {
 	return []rule{
 		{id: "environment-dump", family: family, severity: destructive, programs: "env printenv set export declare typeset ps", reason: "prints the environment, which may hold secrets", suggestion: "print the one variable you need", match: dumpsEnvironment},
 		{id: "secret-file", family: family, severity: destructive, reason: "shows or sends a file that usually holds secrets", suggestion: safer, match: func(c *call) bool {
-			if c.Wrapper {
-				return false
+			paths := c.Reads
+			if !c.Wrapper {
+				paths = c.readPaths()
 			}
-			return slices.ContainsFunc(c.readPaths(), func(f string) bool {
+			return slices.ContainsFunc(paths, func(f string) bool {
 				if f == "" || strings.HasPrefix(f, "-") {
 					return false
 				}
 				path := c.abs(f)
-				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || filepath.Base(f) == ".e*" || strings.HasSuffix(f, "/environ")
+				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || landmark.SecretPattern(f) || strings.HasSuffix(f, "/environ")
 			})
 		}},
 		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: func(c *call) bool { return landmark.OpensStore(c.name, c.args(), c.words(), shell.GitWords(c.Argv)) }},
@@ -183,7 +184,7 @@ func (c *call) touches(arg string, write bool) bool {
 	hit := func(at string) bool {
 		return place.Within(c.p.cfg.Protected, at) && (write || !place.Within(c.p.cfg.Readable, at))
 	}
-	if hit(path) {
+	if hit(path) || write && c.p.ownFile(path) {
 		return true
 	}
 	if strings.ContainsAny(arg, "*?[") {
@@ -207,6 +208,12 @@ func (c *call) touches(arg string, write bool) bool {
 	}
 	real, err := c.p.cfg.Files.Resolve(path)
 	return err == nil && real != path && hit(real)
+}
+
+// ownFile reports whether a path right in Phantom's home is named like a file
+// of settings, data or keys.
+func (p *Policy) ownFile(path string) bool {
+	return filepath.Dir(path) == p.cfg.Home && slices.Contains([]string{".yaml", ".yml", ".db", ".key", ".sock", ".toml", ".json"}, filepath.Ext(path))
 }
 
 // descends reports whether a call reads all that lies below its operands.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,12 +70,16 @@ func processRules() []rule {
 	return []rule{
 		{id: "kill-init", family: family, severity: critical, programs: "kill pkill killall killall5 skill tkill xkill", reason: "kills init, Phantom, or every process", suggestion: "kill the one process that you started, by its id", match: killsVital},
 		{id: "kill-many", family: family, severity: destructive, programs: "pkill killall skill kill fuser", reason: "kills processes by a pattern that takes in others' ones", suggestion: "kill the one process that you started, by its id", match: killsMany},
-		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc monit phantom stop start restart", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
+		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc monit stop start restart", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
 			w := c.words()
 			if len(w) == 0 || landmark.Starts(w, "status|show|cat|is-active|is-enabled|list-units|list|logs|info") || len(w) > 1 && w[1] == "status" {
 				return false
 			}
 			return slices.ContainsFunc(w, landmark.Ours)
+		}},
+		{id: "own-command", family: family, severity: critical, programs: "phantom", reason: "uses Phantom's own commands as the owner would", suggestion: "ask the owner", match: func(c *call) bool {
+			w := c.opts("", "home").Operands
+			return len(w) > 0 && !c.asksHelp() && !landmark.Starts(w, "guard|status|doctor|version|help|redact|cost|completion")
 		}},
 		{id: "stop-service", family: family, severity: destructive, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d", reason: "stops a service that the machine needs", suggestion: "restart the one service that you changed", match: func(c *call) bool {
 			w := c.words()
@@ -157,8 +162,24 @@ func killsVital(c *call) bool {
 		return !c.has("-h")
 	}
 	return slices.ContainsFunc(c.killNames(), func(n string) bool {
+		if strings.ContainsAny(n, "[]?.*|+(\\") && c.matchesVital(n) {
+			return true
+		}
 		n = strings.Trim(n, "^$.*()")
 		return strings.Contains(n, "phantom") || slices.Contains([]string{"systemd", "init", "", "dbus-daemon", "sshd", "dockerd", "containerd", "kthreadd"}, n)
+	})
+}
+
+// matchesVital reports whether a pattern of pkill, or one that the shell would
+// expand, takes in a process that must live.
+func (c *call) matchesVital(pattern string) bool {
+	re, err := regexp.Compile(pattern)
+	return slices.ContainsFunc([]string{"phantom", "systemd", "sshd", "dbus-daemon", "dockerd"}, func(name string) bool {
+		if err == nil && re.MatchString(name) && (c.name != "killall" || c.opts("").Has("r", "regexp")) {
+			return true
+		}
+		ok, err := filepath.Match(pattern, name)
+		return ok && err == nil
 	})
 }
 
@@ -288,7 +309,7 @@ func accountRules() []rule {
 func packageRules() []rule {
 	return []rule{{id: "package-essential", family: "packages", severity: destructive, programs: "apt apt-get aptitude dpkg dnf yum rpm pacman apk zypper snap", reason: "removes packages that the machine cannot do without", suggestion: "remove the one package that you installed", match: func(c *call) bool {
 		w := c.words()
-		removal := landmark.Starts(w, "remove|purge|erase|del|autopurge|rm|uninstall")
+		removal := landmark.Starts(w, "remove|purge|erase|del|autopurge|autoremove|rm|uninstall")
 		switch c.name {
 		case "dpkg", "rpm", "pacman":
 			o := c.opts("")

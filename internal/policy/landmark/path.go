@@ -110,6 +110,32 @@ func SecretFile(path string) bool {
 	return ext == ".key" || ext == ".pfx" || ext == ".p12" || ext == ".jks" || ext == ".kdbx" || ext == ".keystore" || ext == ".pem" && (strings.Contains(base, "priv") || strings.Contains(base, "key"))
 }
 
+// SecretPattern reports whether a pattern of the shell, though not nearly every
+// one, takes in a file that usually holds secrets.
+func SecretPattern(pattern string) bool {
+	base := filepath.Base(pattern)
+	if !strings.ContainsAny(pattern, "*?[") || Wild(base) || len(strings.Trim(base, "*?[]")) < 2 && base[0] != '.' {
+		return false
+	}
+	have := strings.Split(pattern, "/")
+	return slices.ContainsFunc([]string{
+		".env", ".env.local", ".env.production", "/proc/self/environ", "/etc/shadow", "/etc/gshadow", "/etc/sudoers", ".ssh/id_rsa", ".ssh/id_ed25519", "id_rsa", "id_ed25519",
+		".aws/credentials", ".kube/config", ".docker/config.json", ".netrc", ".git-credentials", ".pgpass", ".bash_history", ".gnupg/secring.gpg",
+	}, func(name string) bool {
+		want := strings.Split(name, "/")
+		if len(want) > len(have) {
+			return false
+		}
+		for i, elem := range want {
+			at := have[len(have)-len(want)+i]
+			if ok, err := filepath.Match(at, elem); err != nil || !ok || strings.HasPrefix(elem, ".") && !strings.HasPrefix(at, ".") && !strings.HasPrefix(at, "[.") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // Private tells whether a path below a home is one that its owner would miss.
 func Private(rel string) bool {
 	first, _, _ := strings.Cut(rel, "/")

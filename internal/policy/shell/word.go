@@ -321,7 +321,10 @@ func (m *machine) assign(a *syntax.Assign) {
 
 // hooked walks the value of a variable that programs run, or that shells expand.
 func (m *machine) hooked(name, v string) {
-	if strings.HasPrefix(name, "MAKEFLAGS") || name == "GNUMAKEFLAGS" {
+	if name == "MAKEFLAGS" || name == "GNUMAKEFLAGS" {
+		if _, text, ok := strings.Cut(v, "--eval="); ok {
+			m.sub().recipes(text, map[string]string{})
+		}
 		m.invoke(append([]string{"make"}, strings.Fields(v)...), redirs{}, &stream{})
 	}
 	if program.Hook(name) && strings.ContainsAny(strings.TrimSpace(v), " \t/") {
