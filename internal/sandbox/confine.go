@@ -20,9 +20,46 @@ func (h *helper) confine() error {
 	if h.order.Level == None {
 		return nil
 	}
+	return errors.Join(
+		h.apply(privileges, noNewPrivileges),
+		h.apply(capabilities, h.dropRights),
+		h.apply(files, func() error { return restrictFiles(h.order.Grants, h.order.Network) }),
+		h.apply(calls, func() error { return filterCalls(h.order.Network) }),
+	)
+}
+
+// control is one of the means that hold a program back.
+type control string
+
+const (
+	descriptors  control = "descriptors"
+	privileges   control = "privileges"
+	capabilities control = "capabilities"
+	files        control = "files"
+	calls        control = "calls"
+	views        control = "views"
+	limits       control = "limits"
+	hangUps      control = "hang-ups"
+	tracking     control = "tracking"
+)
+
+// apply puts a control in force. The one that lacks is none outside tests,
+// which show by it what each control is for.
+func (h *helper) apply(c control, do func() error) error {
+	if h.lacks == c {
+		return nil
+	}
+	return do()
+}
+
+func noNewPrivileges() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up new privileges: %w", err)
 	}
+	return nil
+}
+
+func (h *helper) dropRights() error {
 	if err := dropBounding(); err != nil {
 		return err
 	}
@@ -31,13 +68,7 @@ func (h *helper) confine() error {
 			return err
 		}
 	}
-	if err := dropCapabilities(); err != nil {
-		return err
-	}
-	if err := restrictFiles(h.order.Grants, h.order.Network); err != nil {
-		return err
-	}
-	return filterCalls(h.order.Network)
+	return dropCapabilities()
 }
 
 // dropBounding empties the set that an executed file could give back. Without

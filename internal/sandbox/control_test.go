@@ -12,9 +12,11 @@ import (
 var heldByLimits = []string{"fork without end", "allocate 4 GB", "write a 10 GB file", "leave a child behind", "find an inherited descriptor", "find the tracker's listener"}
 
 // notEverywhere are the probes for what some kernels do not have.
-var notEverywhere = []string{"read a raw disk", "read kernel memory", "write the kernel's trigger", "open a crypto socket", "open a cluster socket", "register a kind of program", "call by x32 numbers",
+var notEverywhere = []string{
+	"read a raw disk", "read kernel memory", "write the kernel's trigger", "open a crypto socket", "open a cluster socket", "register a kind of program", "call by x32 numbers",
 	// and what root cannot do in every container
-	"read through process 1's root", "raise a limit"}
+	"read through process 1's root", "raise a limit",
+}
 
 // rootsOnly are the probes that an ordinary user's rights end.
 var rootsOnly = []string{

@@ -252,6 +252,9 @@ func beDaemon(t *testing.T, spec string) {
 	}
 	c := configOf(part[0])
 	c.Max, c.Require, c.AllowNone = level, level, level == None
+	if lacks := os.Getenv("SANDBOX_TEST_LACKS"); lacks != "" {
+		c.Self = []string{"/proc/self/exe", "sandbox-without", lacks}
+	}
 	s, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,11 @@ func Helper(args []string) int {
 
 // helperRun obeys one order and reports how it went.
 func helperRun() int {
-	h := &helper{line: os.NewFile(fdLine, "line")}
+	return new(helper).run()
+}
+
+func (h *helper) run() int {
+	h.line = os.NewFile(fdLine, "line")
 	rep := report{}
 	if err := h.obey(&rep); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -103,6 +107,7 @@ type helper struct {
 	order order
 	files []int // the program's descriptors, from 0
 
+	lacks   control        // left out in a test
 	at      int            // the directory to start in, or -1
 	tracker *track.Tracker // nil if the order does not ask for one
 }
@@ -112,7 +117,8 @@ func (h *helper) obey(rep *report) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("close the helper to others: %w", err)
 	}
-	if err := unix.CloseRange(fdLine, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	err := h.apply(descriptors, func() error { return unix.CloseRange(fdLine, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) })
+	if err != nil {
 		return fmt.Errorf("keep descriptors from the program: %w", err)
 	}
 	if err := h.receive(); err != nil {
@@ -120,12 +126,11 @@ func (h *helper) obey(rep *report) error {
 	}
 	var notes *notes // at level full the tree cannot outlive us
 	if h.order.Level < Full {
-		var err error
 		if notes, err = openNotes(string(h.order.Record)); err != nil {
 			return err
 		}
 	}
-	t := &tree{limits: h.order.Limits, pidns: os.Getpid() == 1, notes: notes}
+	t := &tree{limits: h.order.Limits, pidns: os.Getpid() == 1, notes: notes, lacks: h.lacks}
 	if err := h.prepare(); err != nil {
 		return err
 	}
@@ -192,6 +197,9 @@ func (h *helper) prepare() error {
 		return fmt.Errorf("become the reaper of the tree: %w", err)
 	}
 	limit := func(what int, n uint64) error {
+		if h.lacks == limits {
+			return nil
+		}
 		return unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n})
 	}
 	if h.order.UID != 0 || h.order.Level == Full && os.Geteuid() != 0 {
@@ -205,7 +213,8 @@ func (h *helper) prepare() error {
 		return fmt.Errorf("set limits: %w", err)
 	}
 	if h.order.Level == Full {
-		if err := h.order.Mounts.apply(h.order.Profile, h.order.Limits); err != nil {
+		view := func() error { return h.order.Mounts.apply(h.order.Profile, h.order.Limits) }
+		if err := h.apply(views, view); err != nil {
 			return err
 		}
 	}
@@ -271,7 +280,7 @@ func (h *helper) launch() (int, error) {
 			done <- result{err: err}
 			return
 		}
-		if err := h.track(path); err != nil {
+		if err := h.apply(tracking, func() error { return h.track(path) }); err != nil {
 			done <- result{err: err}
 			return
 		}

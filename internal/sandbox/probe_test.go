@@ -27,7 +27,7 @@ type world struct {
 	Named, Tmux, Docker  string
 	Shared               string // a file in /dev/shm
 	Launch, Unit, Device string // a start-up file, a unit directory, a block device
-	Segment              int // System V shared memory of another program
+	Segment              int    // System V shared memory of another program
 	Mark                 string
 }
 

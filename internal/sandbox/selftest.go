@@ -98,6 +98,10 @@ func tryAll(level Level, bait string) error {
 	if err := os.Remove(bait); err == nil {
 		return errors.New("a protected file could be removed")
 	}
+	// Nothing but Landlock keeps a program from naming itself anew.
+	if f, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0); err == nil {
+		return errors.Join(errors.New("the kernel's files could be written"), f.Close())
+	}
 	// A program that runs cannot be written; the tracker sees the attempt.
 	self, err := os.Executable()
 	if err != nil {

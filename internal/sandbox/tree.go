@@ -29,6 +29,7 @@ const (
 // tree is what the helper watches over.
 type tree struct {
 	limits    Limits
+	lacks     control
 	pidns     bool // we are process 1, so everybody else is the tree
 	table     table
 	notes     *notes
@@ -44,7 +45,9 @@ func (t *tree) watch(main int, orders io.Reader) report {
 	hangUp := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, orders) // any end is the end
-		close(hangUp)
+		if t.lacks != hangUps {
+			close(hangUp)
+		}
 	}()
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
@@ -153,6 +156,9 @@ func (t *tree) over() string {
 	members, err := t.members()
 	if err != nil || t.notes.keep(members) != nil {
 		return killedProcesses
+	}
+	if t.lacks == limits {
+		return ""
 	}
 	if len(members) > t.limits.Processes {
 		return killedProcesses
