@@ -72,8 +72,9 @@ type Log struct {
 	head     string // the signed head of tree
 	nextFile int64
 	notes    *checkpoint.File
-	filed    int64 // size of the newest checkpoint in the file
-	owed     bool  // a checkpoint could not be written: nothing else is until it is
+	filed    int64           // size of the newest checkpoint in the file
+	unkept   checkpoint.Head // the newest checkpoint of the file, until the log has it too
+	owed     bool            // a checkpoint could not be written: nothing else is until it is
 }
 
 // New opens the log of a database and checks that its end is the one that was

@@ -3,9 +3,9 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -132,6 +132,7 @@ func (l *Log) write(ctx context.Context, group []*batch) error {
 			}
 			tree, nextFile = l.tree, l.nextFile
 		}
+		var records []*Record
 		var hashes []tlog.Hash
 		var buffer []byte
 		size, now := tree.size, time.Now()
@@ -141,25 +142,23 @@ func (l *Log) write(ctx context.Context, group []*batch) error {
 				r := &b.rows[i]
 				place(r, now, tree.size+1, nextFile)
 				nextFile += r.Files
-				if err := insert(ctx, tx, r.Record); err != nil {
-					return err
-				}
+				records = append(records, &r.Record)
 				var leaf tlog.Hash
 				leaf, buffer = r.leaf(buffer)
 				hashes = tree.push(leaf, hashes)
 			}
 		}
-		if err := insertNodes(ctx, tx, size, hashes); err != nil {
+		err := errors.Join(insert(ctx, tx, records), insertNodes(ctx, tx, size, hashes), l.keepNote(ctx, tx))
+		if err != nil {
 			return err
 		}
-		var err error
 		signed, err = l.setHead(ctx, tx, &tree)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	l.tree, l.nextFile, l.head = tree, nextFile, signed.Text
+	l.tree, l.nextFile, l.head, l.unkept = tree, nextFile, signed.Text, checkpoint.Head{}
 	if l.tree.size-l.filed >= checkpointRows {
 		if err := l.checkpoint(ctx); err != nil {
 			// These rows are written; the next ones wait for the checkpoint.
@@ -183,22 +182,33 @@ func place(r *row, now time.Time, seq, nextFile int64) {
 	}
 }
 
-func insert(ctx context.Context, tx *store.Tx, r Record) error {
-	var intent any
-	if r.Intent != 0 {
-		intent = r.Intent
-	}
-	at := phantom.Micros(r.At)
-	if _, err := tx.Exec(ctx, `INSERT INTO audit_log (`+columns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.Seq, at, r.Kind, intent, r.Surface, r.Principal, r.Method, r.Tool, r.Target, r.Input, r.MAC, string(r.Turn), string(r.Call),
-		string(r.Outcome), r.Detail, r.Duration.Microseconds(), int64(r.Cost), r.FirstFile, r.Files, r.Seals); err != nil {
-		return err
-	}
-	for i, e := range r.Events {
-		if _, err := tx.Exec(ctx, `INSERT INTO audit_files (id, intent, turn, op, path, bytes, hash, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.FirstFile+int64(i), r.Intent, string(e.Turn), string(e.Op), e.Path, e.Bytes, e.Hash, at); err != nil {
+// rowsPerInsert bounds the rows that one statement writes.
+const rowsPerInsert = 32
+
+// insert writes rows with their file events.
+func insert(ctx context.Context, tx *store.Tx, records []*Record) error {
+	const marks = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" // one a column
+	for some := range slices.Chunk(records, rowsPerInsert) {
+		args := make([]any, 0, columnCount*len(some))
+		for _, r := range some {
+			var intent any
+			if r.Intent != 0 {
+				intent = r.Intent
+			}
+			args = append(args, r.Seq, phantom.Micros(r.At), r.Kind, intent, r.Surface, r.Principal, r.Method, r.Tool, r.Target, r.Input, r.MAC,
+				string(r.Turn), string(r.Call), string(r.Outcome), r.Detail, r.Duration.Microseconds(), int64(r.Cost), r.FirstFile, r.Files, r.Seals)
+		}
+		query := `INSERT INTO audit_log (` + columns + `) VALUES ` + marks + strings.Repeat(", "+marks, len(some)-1)
+		if _, err := tx.Exec(ctx, query, args...); err != nil {
 			return err
+		}
+	}
+	for _, r := range records {
+		for i, e := range r.Events {
+			if _, err := tx.Exec(ctx, `INSERT INTO audit_files (id, intent, turn, op, path, bytes, hash, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+				r.FirstFile+int64(i), r.Intent, string(e.Turn), string(e.Op), e.Path, e.Bytes, e.Hash, phantom.Micros(e.At)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -214,8 +224,8 @@ func (l *Log) setHead(ctx context.Context, tx *store.Tx, tree *frontier) (checkp
 	return signed, err
 }
 
-// checkpoint puts the head into the file and then into the log. The caller has
-// the turn. Until it succeeds nothing else is written.
+// checkpoint puts the head into the file; the log takes it with the next
+// commit. The caller has the turn. Until it succeeds nothing else is written.
 func (l *Log) checkpoint(ctx context.Context) error {
 	if l.tree.size == l.filed {
 		l.owed = false
@@ -226,20 +236,19 @@ func (l *Log) checkpoint(ctx context.Context) error {
 		return err
 	}
 	l.filed, l.owed = l.tree.size, false
-	l.deps.Log.LogAttrs(ctx, slog.LevelDebug, "audit checkpoint", slog.Int64("rows", l.tree.size), slog.String("root", l.tree.root().String()))
-	if err := l.keepNote(ctx, l.filed, l.head); err != nil {
-		return fmt.Errorf("note audit checkpoint: %w", err)
-	}
+	l.unkept = checkpoint.Head{Size: l.filed, Root: l.tree.root(), Text: l.head}
+	l.deps.Log.LogAttrs(ctx, slog.LevelDebug, "audit checkpoint", slog.Int64("rows", l.filed), slog.String("root", l.unkept.Root.String()))
 	return nil
 }
 
-// keepNote writes a checkpoint of the file into the log, which notices by it
-// when the file is cut.
-func (l *Log) keepNote(ctx context.Context, size int64, text string) error {
-	return l.deps.DB.WithTx(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO audit_checkpoints (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, size, text)
-		return err
-	})
+// keepNote writes the newest checkpoint of the file into the log, which notices
+// by it when the file is cut.
+func (l *Log) keepNote(ctx context.Context, tx *store.Tx) error {
+	if l.unkept.Text == "" {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO audit_checkpoints (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING`, l.unkept.Size, l.unkept.Text)
+	return err
 }
 
 // Run writes the checkpoints and counts that are due by the clock, and lets old
@@ -275,7 +284,14 @@ func (l *Log) settle(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	defer func() { <-l.turn }()
-	return l.checkpoint(ctx)
+	if err := l.checkpoint(ctx); err != nil || l.unkept.Text == "" {
+		return err
+	}
+	err := l.deps.DB.WithTx(ctx, func(tx *store.Tx) error { return l.keepNote(ctx, tx) })
+	if err == nil {
+		l.unkept = checkpoint.Head{}
+	}
+	return err
 }
 
 // Close writes what was only counted and the last checkpoint. Whatever comes

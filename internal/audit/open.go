@@ -40,12 +40,7 @@ func (l *Log) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the audit log cannot be trusted: %w: %s", err, mend)
 	}
-	if l.notes.Last() != "" {
-		if err := l.keepNote(ctx, l.filed, l.notes.Last()); err != nil {
-			return err
-		}
-	}
-	return l.checkpoint(ctx)
+	return l.settle(ctx)
 }
 
 // load reads the end of the tree and compares it with the signed head.
@@ -149,7 +144,7 @@ func (l *Log) checkNotes(ctx context.Context, tx *store.Tx) error {
 			return fmt.Errorf("the file of checkpoints %s was cut or put back: it ends at row %d, the log knows one of row %d", l.deps.Checkpoints, newest.Size, known.Size)
 		}
 	}
-	l.filed = newest.Size
+	l.filed, l.unkept = newest.Size, newest // the log may not have it, if a crash came in between
 	return nil
 }
 
