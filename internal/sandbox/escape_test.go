@@ -28,7 +28,7 @@ const ordinary = 65534
 // As root it runs once more as an ordinary user.
 func TestEscape(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Run("ordinary user", asOrdinary)
+		t.Run("ordinary user", func(t *testing.T) { asOrdinary(t, "^TestEscape$") })
 	}
 	who := "u"
 	if os.Geteuid() == 0 {
@@ -223,7 +223,9 @@ func disk() string {
 	return "/dev/none"
 }
 
-func asOrdinary(t *testing.T) {
+// asOrdinary runs tests of this program once more, as somebody who is not root.
+func asOrdinary(t *testing.T, tests string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ordinary")
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +244,7 @@ func asOrdinary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(dir, "sandbox.test"), "-test.run=^TestEscape$", "-test.v")
+	cmd := exec.Command(filepath.Join(dir, "sandbox.test"), "-test.run="+tests, "-test.v")
 	cmd.Dir, cmd.Env = dir, []string{path, "TMPDIR=/tmp"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
 	out, err := cmd.CombinedOutput()

@@ -1,11 +1,16 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // trackedLevels are those at which the tracker works.
@@ -135,4 +140,143 @@ func list(touched []Touch) string {
 		fmt.Fprintf(&b, "%-6s %q refused=%v\n", t.Op, t.Path, t.Refused)
 	}
 	return b.String()
+}
+
+func TestTrackerSaysWhatTheSandboxRefuses(t *testing.T) {
+	c := place(t)
+	s := build(t, Kernel, c)
+	got := bash(t, s, Spec{}, "cat ../data/phantom.db; echo x > ../config/phantom.yaml; echo x > mine; :")
+	for file, want := range map[string]Touch{
+		filepath.Join(c.Home, "data/phantom.db"):     {Op: OpRead, Refused: true},
+		filepath.Join(c.Home, "config/phantom.yaml"): {Op: OpWrite, Refused: true},
+		filepath.Join(c.Workspace, "mine"):           {Op: OpCreate},
+	} {
+		if want.Path = file; got.told(file) != want {
+			t.Errorf("got %+v, want %+v", got.told(file), want)
+		}
+	}
+}
+
+// TestTrackerRecordsATool looks at a tool that runs as a user of its own.
+func TestTrackerRecordsATool(t *testing.T) {
+	for _, level := range trackedLevels {
+		s := sandboxed(t, level)
+		got := bash(t, s, Spec{Profile: Tool}, "echo x > made; cat /etc/passwd > /dev/null; echo $HOME")
+		home := strings.TrimSpace(got.out)
+		if made := got.told(home + "/made"); made.Op != OpCreate || made.Refused || got.told("/etc/passwd").Op != OpRead || got.Dropped != 0 {
+			t.Errorf("%s: %d dropped of\n%s", level, got.Dropped, list(got.Touched))
+		}
+	}
+}
+
+// The runtime of a helper on one processor must not wait for the thread that
+// waits for the tracker.
+func TestTrackerOnOneProcessor(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread, with its one processor, ends
+		var cpus unix.CPUSet
+		cpus.Set(0)
+		if err := unix.SchedSetaffinity(0, &cpus); err != nil {
+			t.Error(err)
+			return
+		}
+		for _, level := range trackedLevels {
+			s := sandboxed(t, level)
+			for i := range 20 {
+				k := kind{level: level, network: false}
+				s.mu.Lock()
+				delete(s.spare, k) // its line ends with this test
+				s.mu.Unlock()
+				if got := bash(t, s, Spec{}, "cat /etc/passwd"); !got.Tracked || got.told("/etc/passwd").Op != OpRead {
+					t.Errorf("%s, call %d: %+v", level, i, got.Exit)
+				}
+			}
+		}
+	}()
+	<-done
+}
+
+// A helper that is held up holds up the tree, and nothing is lost.
+func TestTrackerSlow(t *testing.T) {
+	s := sandboxed(t, Kernel)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	type result struct {
+		exit Exit
+		err  error
+	}
+	done := make(chan result)
+	go func() {
+		script := "echo ready >&3; for i in $(seq 200); do echo x > f$i; done"
+		exit, err := s.Run(t.Context(), Spec{Profile: Computer, Argv: []string{"bash", "-c", script}, Env: []string{path}, Extra: w})
+		done <- result{exit, errors.Join(err, w.Close())}
+	}()
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range recorded(t, s.config.Record) {
+		for range 5 {
+			if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+				break // it has ended
+			}
+			<-time.After(100 * time.Millisecond)
+			_ = unix.Kill(pid, unix.SIGCONT) // it was there just now
+			<-time.After(time.Millisecond)
+		}
+	}
+	got := <-done
+	if got.err != nil || got.exit.Code != 0 {
+		t.Fatal(got.exit, got.err)
+	}
+	made := 0
+	for _, touch := range got.exit.Touched {
+		if touch.Op == OpCreate {
+			made++
+		}
+	}
+	if made != 200 {
+		t.Errorf("%d files recorded, want 200", made)
+	}
+}
+
+func TestTrackerIsBounded(t *testing.T) {
+	s := sandboxed(t, Full)
+	const asked = 20_300
+	got := bash(t, s, Spec{}, fmt.Sprintf(`python3 -S -c 'import os
+for i in range(%d): os.close(os.open("f%%d" %% i, os.O_CREAT))'`, asked))
+	if got.Code != 0 || len(got.Touched) != 20_000 || got.Dropped < 300 || got.Dropped > 400 {
+		t.Errorf("exit %d, %d recorded, %d dropped; want 20000 and the rest counted\n%s", got.Code, len(got.Touched), got.Dropped, got.out)
+	}
+}
+
+func TestTrackerSeesEveryThread(t *testing.T) {
+	s := sandboxed(t, Kernel)
+	got := bash(t, s, Spec{}, `python3 -c 'import threading, os
+def work(n):
+    for i in range(100): os.close(os.open(f"t{n}-{i}", os.O_CREAT))
+threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+[t.start() for t in threads]; [t.join() for t in threads]'`)
+	made := 0
+	for _, touch := range got.Touched {
+		if touch.Op == OpCreate && strings.HasPrefix(filepath.Base(touch.Path), "t") {
+			made++
+		}
+	}
+	if made != 1600 || got.Dropped != 0 {
+		t.Errorf("%d files recorded and %d dropped, want 1600 and none\n%s", made, got.Dropped, got.out)
+	}
+}
+
+// TestAsOrdinaryUser runs what TestEscape does not as somebody who is not root.
+func TestAsOrdinaryUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("this is one already")
+		return
+	}
+	asOrdinary(t, "^(TestTracker|TestEachControl|TestSelfTest|TestDirectory|TestSecretsGo|TestToolProfile)")
 }
