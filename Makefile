@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 HOME_DIR ?= $(HOME)/.phantom
 tool = go tool -modfile=tools/go.mod
 
-.PHONY: help run build test lint fmt bench bench-parts fuzz crash escape guard-score setup clean
+.PHONY: help run build test lint fmt bench bench-parts fuzz crash escape guard-score sabotage setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -42,6 +42,9 @@ escape: setup ## the table of escapes from the sandbox
 
 guard-score: ## the score of the command guard on its corpus
 	scripts/only 'Corpus|Score' ./internal/policy/...
+
+sabotage: setup ## switch off every control in turn; its test must fail
+	go test ./internal/arch -run '^TestSabotage$$' -v -timeout 60m -sabotage
 
 setup: ## install what the tests need and the machine lacks
 	scripts/setup

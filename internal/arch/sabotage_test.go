@@ -1,0 +1,89 @@
+package arch
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var sabotage = flag.Bool("sabotage", os.Getenv("CI") == "true", "switch off every control in turn and see its test fail")
+
+// sabotageTimeout bounds one row: a package is compiled and one test of it run.
+const sabotageTimeout = 4 * time.Minute
+
+// A sabotaged control is one whose code is replaced while its test is compiled.
+type sabotaged struct {
+	control  string // what is switched off
+	file     string // below internal/ or cmd/
+	from, to string // the code that does it, found exactly once, and what stands there instead
+	test     string // the test that must fail, in the package of the file unless in is set
+	in       string
+}
+
+// TestSabotage switches off one control after the other, in an overlay that
+// leaves the tree alone, and runs the test that claims to prove it. A test
+// that still passes proves nothing.
+func TestSabotage(t *testing.T) {
+	if !*sabotage {
+		t.Skip("takes minutes: run `make sabotage`")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range controls {
+		t.Run(strings.ReplaceAll(row.control, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			row.run(t, root)
+		})
+	}
+}
+
+func (s sabotaged) run(t *testing.T, root string) {
+	path := filepath.Join(root, s.file)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(raw), s.from); n != 1 {
+		t.Fatalf("%s holds %q %d times, want once: the row no longer meets the code", s.file, s.from, n)
+	}
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.go")
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: broken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, broken, []byte(strings.Replace(string(raw), s.from, s.to, 1)))
+	write(t, filepath.Join(dir, "overlay.json"), overlay)
+
+	in := s.in
+	if in == "" {
+		in = filepath.Dir(s.file)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-timeout="+sabotageTimeout.String(),
+		"-overlay="+filepath.Join(dir, "overlay.json"), "-run=^"+s.test+"$", "./"+in)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Errorf("%s switched off, %s still passes:\n%s", s.control, s.test, out)
+	} else if !failure.Match(out) {
+		t.Errorf("%s switched off, %s did not fail but could not run: %v\n%s", s.control, s.test, err, out)
+	}
+}
+
+// failure is a test that ran and failed; what does not compile proves nothing.
+var failure = regexp.MustCompile(`(?m)^(\s*--- FAIL: |panic: )`)
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
