@@ -23,7 +23,6 @@ import (
 // keeper is who changes the secrets: the running instance, or this process on
 // a home where none runs.
 type keeper interface {
-	List(ctx context.Context) ([]vault.Entry, error)
 	Set(ctx context.Context, name string, value secret.Value, hosts []string) (vault.Entry, error)
 	Rotate(ctx context.Context, name string, value secret.Value) (vault.Entry, error)
 	Remove(ctx context.Context, name string) error
@@ -97,13 +96,13 @@ func (c *cli) secretListCommand() *cobra.Command {
 		Short:   "List the stored secrets, without their values",
 		Example: "  phantom secret list\n  phantom secret list --json",
 		Args:    cobra.NoArgs,
-		RunE: c.keeping(func(ctx context.Context, k keeper, _ []string) error {
-			list, err := k.List(ctx)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := c.listSecrets(cmd.Context())
 			if err != nil {
 				return err
 			}
 			return c.print(list, func(w io.Writer) { writeSecrets(w, list) })
-		}),
+		},
 	})
 }
 
@@ -238,15 +237,33 @@ func local(v *vault.Store, done func() error, err error) (keeper, func() error, 
 	return v, done, nil
 }
 
+// listSecrets asks the running instance, or looks into the home if none runs.
+func (c *cli) listSecrets(ctx context.Context) (list []vault.Entry, err error) {
+	conf, err := c.load(false, config.Overrides{})
+	if err != nil {
+		return nil, err
+	}
+	client, err := connect(ctx, conf)
+	if err == nil {
+		defer client.Close()
+		return client.List(ctx)
+	}
+	if !errors.Is(err, control.ErrNoInstance) {
+		return nil, err
+	}
+	r, err := app.OpenReader(ctx, conf)
+	if err != nil {
+		return nil, err
+	}
+	list, err = vault.Read(ctx, r.DB)
+	return list, errors.Join(err, r.Close())
+}
+
 // secretNames completes the names of stored secrets; whatever goes wrong
 // completes nothing.
 func (c *cli) secretNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	k, done, err := c.keeper(cmd.Context())
+	list, err := c.listSecrets(cmd.Context())
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	list, err := k.List(cmd.Context())
-	if err := errors.Join(err, done()); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	names := make([]string, 0, len(list))

@@ -198,6 +198,20 @@ func (s *Store) List(context.Context) ([]Entry, error) {
 	return list, nil
 }
 
+// Read returns what is stored in a home that is only looked into. It opens
+// nothing, so it cannot tell whether what it finds is what phantom wrote.
+func Read(ctx context.Context, db *store.DB) ([]Entry, error) {
+	rows, _, err := load(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("read the vault: %w", err)
+	}
+	list := make([]Entry, 0, len(rows))
+	for _, r := range rows {
+		list = append(list, r.entry())
+	}
+	return list, nil
+}
+
 func (r row) entry() Entry {
 	return Entry{Name: r.name, Hosts: slices.Clone(r.hosts), Version: r.version, Updated: r.updated}
 }
