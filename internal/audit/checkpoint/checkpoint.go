@@ -168,12 +168,19 @@ type File struct {
 // OpenFile opens the file and takes off what a crash left of a last note: it
 // was not whole, so nothing was told that it stands.
 func OpenFile(path string) (*File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open audit checkpoints: %w", err)
 	}
 	n := &File{file: f}
-	raw, err := io.ReadAll(f)
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	var raw []byte
+	if err == nil {
+		raw, err = io.ReadAll(f)
+	}
 	var notes []string
 	var torn int
 	if err == nil {
