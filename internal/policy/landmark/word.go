@@ -135,6 +135,8 @@ func Reader(name string) (string, bool) {
 		return "ABCmefgt", true
 	case "awk", "gawk", "mawk", "sed":
 		return "Fvfe", true
+	case "perl", "ruby":
+		return "eEIMmF", true
 	case "cp", "mv", "install", "ln":
 		return "tSmog", true
 	case "scp", "sftp":

@@ -10,7 +10,7 @@ import (
 func language(name string) string {
 	name = strings.TrimRight(name, "0123456789.")
 	switch name {
-	case "python", "pypy", "ipython", "perl", "ruby", "node", "nodejs", "php", "lua", "luajit", "bun", "deno", "tclsh", "osascript", "Rscript", "awk", "gawk", "mawk", "nawk", "julia", "expect", "groovy", "irb", "jruby", "guile", "emacs", "vim", "vi", "nvim", "ex", "sed", "gsed":
+	case "python", "pypy", "ipython", "perl", "ruby", "node", "nodejs", "php", "lua", "luajit", "bun", "deno", "tclsh", "osascript", "Rscript", "awk", "gawk", "mawk", "nawk", "julia", "expect", "groovy", "irb", "jruby", "guile", "jshell", "ghc", "ghci", "scala", "swift", "elixir", "iex", "erl", "clojure", "racket", "sbcl", "ocaml", "octave", "raku", "nim", "crystal", "emacs", "vim", "vi", "nvim", "ex", "sed", "gsed":
 		return name
 	}
 	return ""
@@ -158,7 +158,7 @@ func inline(lang string, args []string) (codes []string, script string) {
 		if len(args) > 1 && args[0] == "eval" {
 			return args[1:2], ""
 		}
-	case "lua", "luajit", "ruby", "Rscript", "osascript", "julia", "groovy", "jruby":
+	case "lua", "luajit", "ruby", "ghc", "elixir", "scala", "raku", "racket", "clojure", "ocaml", "Rscript", "osascript", "julia", "groovy", "jruby":
 		short, long = "e", []string{"--eval"}
 	}
 	for i := 0; i < len(args); i++ {
@@ -179,7 +179,10 @@ func inline(lang string, args []string) (codes []string, script string) {
 			at := strings.IndexAny(a[1:], short)
 			if at < 0 {
 				if a == "-m" {
-					// A module by name: its code is not on the line.
+					// A module by name: its code is not on the line, but for modules that run code.
+					if i+1 < len(args) && slices.Contains([]string{"timeit", "profile", "cProfile", "pdb", "trace"}, args[i+1]) {
+						codes = slices.DeleteFunc(slices.Clone(args[i+2:]), func(c string) bool { return !strings.Contains(c, "(") })
+					}
 					return codes, "data"
 				}
 				continue
@@ -204,7 +207,7 @@ func inline(lang string, args []string) (codes []string, script string) {
 // The words by which code of any of the languages runs programs, deletes,
 // writes, or hides what it does.
 func runners() []string {
-	return []string{"system", "popen", "subprocess", "exec", "execl", "execlp", "execv", "execvp", "execSync", "spawn", "spawnSync", "spawnlp", "check_output", "check_call", "Popen", "run", "getoutput", "getstatusoutput", "shell_exec", "passthru", "proc_open", "child_process", "execFile", "execFileSync", "qx", "backtick", "pty", "execute", "doShellScript", "shell", "IO", "Open3", "posix_spawn", "command", "call", "ShellString"}
+	return []string{"system", "popen", "subprocess", "exec", "execl", "execlp", "execv", "execvp", "execSync", "spawn", "spawnSync", "spawnlp", "check_output", "check_call", "Popen", "run", "getoutput", "getstatusoutput", "shell_exec", "passthru", "proc_open", "child_process", "execFile", "execFileSync", "qx", "backtick", "pty", "execute", "doShellScript", "shell", "Command", "IO", "Open3", "posix_spawn", "command", "call", "ShellString"}
 }
 
 func deleters() []string {
@@ -234,12 +237,12 @@ func (m *machine) code(via, text string, runs bool) {
 			words = append(words, l)
 		}
 	}
-	if strings.Contains(text, "delete-directory") || strings.Contains(text, "delete-file") {
+	recursive := strings.Contains(text, "recursive") && contains(words, "unlink", "removeSync", "remove", "rm")
+	searches := contains(words, "walk", "glob", "rglob", "iterdir", "scandir", "listdir", "readdirSync", "Dir") && contains(words, "remove", "unlink", "rmdir", "unlinkSync", "delete")
+	if recursive || searches || strings.Contains(text, "delete-directory") || strings.Contains(text, "delete-file") {
 		words = append(words, "rmtree")
 	}
-	has := func(list []string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
-	}
+	has := func(list []string) bool { return contains(words, list...) }
 	s := m.sub()
 	s.via = append(slices.Clone(m.via), via+" code")
 	if has([]string{"exec", "eval", "Function", "loadstring", "instance_eval", "system", "popen", "subprocess"}) &&
@@ -249,8 +252,18 @@ func (m *machine) code(via, text string, runs bool) {
 	if forks(words) {
 		m.problem(ForkBomb, "the code forks in an endless loop")
 	}
-	if has([]string{"exec", "eval", "system", "popen", "subprocess", "execSync"}) && (strings.Contains(text, "[::-1]") || has([]string{"reverse", "reversed", "strrev"})) {
+	if has([]string{"exec", "eval", "system", "popen", "subprocess", "execSync"}) && (strings.Contains(text, `"[::-1]`) || strings.Contains(text, `'[::-1]`) || len(text) < 300 && has([]string{"reverse", "reversed", "strrev"})) {
 		m.problem(HiddenCode, "the code runs a text that it turns round")
+	}
+	if has([]string{"eval", "exec", "Function"}) && strings.Contains(text, "Buffer.from") {
+		m.problem(HiddenCode, "the code runs a text that it decodes")
+	}
+	if has([]string{"eval", "exec", "instance_eval", "loadstring", "load", "timeit"}) {
+		for _, l := range lits {
+			if strings.ContainsAny(l, "(;`") && l != text {
+				s.code(via, l, false)
+			}
+		}
 	}
 	if dumps(text) {
 		s.emit(Call{Argv: []string{"env"}})
@@ -259,6 +272,10 @@ func (m *machine) code(via, text string, runs bool) {
 		s.emit(Call{Argv: []string{"printenv", name}})
 	}
 	s.effects(words, has, lits)
+}
+
+func contains(words []string, any ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(any, w) })
 }
 
 func forks(words []string) bool {
@@ -293,18 +310,24 @@ func (m *machine) effects(words []string, has func([]string) bool, lits []string
 		m.guess(strings.Join(lits, ""))
 		m.guess(strings.Join(lits, " "))
 	}
+	if has(deleters()) && has([]string{"HOME", "homedir", "home", "expanduser", "getcwd", "cwd"}) {
+		m.emit(Call{Argv: []string{"rm", "-rf", "--", m.home.Dir}})
+	}
 	for _, lit := range lits {
 		path := strings.TrimSpace(lit)
 		if path == "" || strings.ContainsAny(path, "\n") {
 			continue
 		}
+		if file := strings.TrimLeft(path, "+>< "); file != path && file != "" && has([]string{"open", "popen", "sysopen"}) && strings.Contains(path[:len(path)-len(file)], ">") {
+			m.emit(Call{Argv: []string{"tee", "--", file}, Writes: []string{file}})
+		}
+		if path == "~" || strings.HasPrefix(path, "~/") {
+			path = filepath.Join(m.home.Dir, path[1:])
+		}
 		if has(deleters()) {
 			m.emit(Call{Argv: []string{"rm", "-rf", "--", path}})
 		}
 		if strings.HasPrefix(path, "/") || strings.HasPrefix(path, "~") || strings.HasPrefix(path, ".") || strings.Contains(path, "/") || strings.Contains(path, "http") {
-			if path == "~" || strings.HasPrefix(path, "~/") {
-				path = filepath.Join(m.home.Dir, path[1:])
-			}
 			m.emit(Call{Argv: []string{"cat", "--", path}})
 			if has(writers()) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+")) {
 				m.emit(Call{Argv: []string{"tee", "--", path}, Writes: []string{path}})

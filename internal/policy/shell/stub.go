@@ -405,7 +405,12 @@ func copied(m *machine, argv []string, _ *stream) string {
 	}
 	to := files[len(files)-1]
 	for _, f := range files[:len(files)-1] {
-		if text, ok := m.files[m.abs(f)]; ok {
+		text, ok := m.files[m.abs(f)]
+		if dir := filepath.Base(filepath.Dir(f)); !ok && (dir == "bin" || dir == "sbin") && program.Guarded(filepath.Base(f)) {
+			// The same program under another name.
+			text, ok = f+` "$@"`, true
+		}
+		if ok {
 			m.save(to, text, false)
 			m.save(filepath.Join(to, filepath.Base(f)), text, false)
 		}

@@ -299,6 +299,7 @@ func (m *machine) assign(a *syntax.Assign) {
 		}
 		m.vars[name] = v
 	case a.Index != nil:
+		m.visit(a.Index)
 		// Which element is meant may be computed: the array keeps all it may hold.
 		m.vars[name] = value{arr: true, list: append(append([]string{}, old.list...), m.literal(a.Value))}
 	case a.Naked:

@@ -234,6 +234,9 @@ func runXargs(m *machine, argv []string, in *stream) string {
 	items := []string{Unknown}
 	if in.piped && strings.Trim(in.text, Unknown+" \n\t") != "" {
 		items = strings.FieldsFunc(in.text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == 0 })
+		if o.Has("0", "null") && known(in.text) {
+			items = strings.FieldsFunc(in.text, func(r rune) bool { return r == 0 })
+		}
 	}
 	if name == "parallel" {
 		if i := slices.Index(cmd, ":::"); i >= 0 {
