@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 HOME_DIR ?= $(HOME)/.phantom
 tool = go tool -modfile=tools/go.mod
 
-.PHONY: help run build test lint fmt bench bench-parts fuzz crash escape guard-score sabotage setup clean
+.PHONY: help run build test lint fmt bench bench-parts fuzz crash audit-tamper audit-crash audit-long escape guard-score sabotage setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -36,6 +36,15 @@ fuzz: ## run every fuzz target for FUZZTIME
 
 crash: setup ## kill -9 the daemon 300 times; nothing may be lost or done twice
 	go test ./cmd/phantom -run '^TestCrash$$' -v -timeout 60m -crash.kills=300
+
+audit-tamper: ## thirteen kinds of harm at 100 rows each; all must be noticed
+	go test ./internal/audit -run '^(TestTampering|TestWholeLogReplaced|TestStartRefuses)$$' -v -timeout 30m -tamper.positions=100
+
+audit-crash: ## kill -9 a writer of the audit log 200 times
+	go test ./internal/audit -run '^TestKill$$' -v -timeout 30m -audit.kills=200
+
+audit-long: ## an honest audit log of a million rows; nothing may be found wrong
+	go test ./internal/audit -run '^TestHonestLog$$' -v -timeout 60m -audit.rows=1000000
 
 escape: setup ## the table of escapes from the sandbox
 	scripts/only 'Escape' ./internal/sandbox/...

@@ -186,7 +186,8 @@ func (a *App) openAudit(ctx context.Context, key secret.Value) error {
 	}
 	a.redact.Add(signing)
 	a.audit, err = audit.New(ctx, audit.Deps{
-		DB: a.db, Redactor: a.redact, Key: key, Signing: signing, Checkpoints: a.Config.Home.Checkpoints(), Log: a.part("audit"),
+		DB: a.db, Redactor: a.redact, Key: key, Signing: signing, Checkpoints: a.Config.Home.Checkpoints(),
+		Retention: time.Duration(a.Config.RetentionDays) * 24 * time.Hour, Log: a.part("audit"),
 	})
 	if err != nil {
 		return err

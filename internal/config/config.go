@@ -55,6 +55,7 @@ type Config struct {
 	MaxTurns        int           // that run at once
 	MaxSteps        int           // of a turn
 	Spend           Spend
+	RetentionDays   int    // how long the audit log keeps contents; 0: for ever
 	Database        string // "sqlite" or a postgres:// URL
 	Log             Log
 	ShutdownTimeout time.Duration

@@ -18,7 +18,10 @@ import (
 	"phantom/internal/phantom"
 )
 
-const maxPort = 65535
+const (
+	maxPort      = 65535
+	maxRetention = 36_500 // days
+)
 
 // shape is what a word looks like. It is compiled at its first use, because
 // the sandbox starts this program for every command; the length is counted
@@ -131,6 +134,9 @@ func (l *loader) mainFile(root strict.Node) {
 		}),
 		strict.Block("spend", func(n strict.Node) {
 			n.Fields(usd("per_turn_usd", &c.Spend.PerTurn).Field(), usd("per_day_usd", &c.Spend.PerDay).Field(), usd("per_month_usd", &c.Spend.PerMonth).Field())
+		}),
+		strict.Block("audit", func(n strict.Node) {
+			n.Fields(strict.Number("retention_days", &c.RetentionDays, 0, maxRetention).Field())
 		}),
 		strict.Text("database", &c.Database, databaseRule()).Field(),
 		strict.Block("log", func(n strict.Node) {

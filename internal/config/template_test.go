@@ -58,7 +58,7 @@ func TestTemplatesAreTrue(t *testing.T) {
 	same := func(c *config.Config) map[string]any {
 		return map[string]any{
 			"name": c.Name, "role": c.Role, "host": c.Host, "port": c.Port, "model": c.Model, "timeout": c.Timeout, "turns": c.MaxTurns, "steps": c.MaxSteps,
-			"spend": c.Spend, "database": c.Database, "log": c.Log, "shutdown": c.ShutdownTimeout, "require": c.Guard.Require, "profile": c.Guard.Profile, "mcp": c.MCP,
+			"spend": c.Spend, "retention": c.RetentionDays, "database": c.Database, "log": c.Log, "shutdown": c.ShutdownTimeout, "require": c.Guard.Require, "profile": c.Guard.Profile, "mcp": c.MCP,
 		}
 	}
 	if diff := cmp.Diff(same(plain), same(c)); diff != "" {
@@ -81,6 +81,7 @@ provider: {type: anthropic, fallback_model: claude-sonnet-4-6}
 timeout_minutes: 10
 agent: {max_concurrent_turns: 2, max_steps: 30}
 spend: {per_turn_usd: 0.5, per_day_usd: 0, per_month_usd: 100}
+audit: {retention_days: 90}
 database: ${DB}
 log: {level: debug, format: json}
 shutdown_timeout: 1m30s
@@ -93,13 +94,14 @@ shutdown_timeout: 1m30s
 		t.Fatal(err)
 	}
 	got := []any{
-		c.Name, c.PublicURL, c.Host, c.Port, c.Owner, c.Model, c.Effort, c.Provider.Fallback, c.Timeout, c.MaxTurns, c.MaxSteps, c.Spend, c.Database, c.Log, c.ShutdownTimeout, c.MCP,
+		c.Name, c.PublicURL, c.Host, c.Port, c.Owner, c.Model, c.Effort, c.Provider.Fallback, c.Timeout, c.MaxTurns, c.MaxSteps, c.Spend, c.RetentionDays, c.Database, c.Log, c.ShutdownTimeout, c.MCP,
 	}
 	want := []any{
 		"Eve 2", "https://eve.example.com", "::1", 4000,
 		map[string]string{"slack": "W0123ABCD", "telegram": "42", "email": "o@example.com"},
 		"claude-haiku-4-5", "high", "claude-sonnet-4-6", 10 * time.Minute, 2, 30,
 		config.Spend{PerTurn: phantom.USD(0.5), PerMonth: phantom.USD(100)},
+		90,
 		"postgres://phantom:hunter2@db/phantom",
 		config.Log{Level: slog.LevelDebug, Format: "json"},
 		90 * time.Second,
