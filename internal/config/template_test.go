@@ -27,7 +27,7 @@ func TestTemplatesAreTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, keys := range map[string]int{"phantom.yaml": 25, "guard.yaml": 19, "channels.yaml": 18, "mcp.yaml": 3} {
+	for name, keys := range map[string]int{"phantom.yaml": 27, "guard.yaml": 19, "channels.yaml": 18, "mcp.yaml": 3} {
 		path := filepath.Join(h.Config(), name)
 		raw, err := os.ReadFile(path)
 		if err != nil {
