@@ -18,26 +18,53 @@ import (
 // openVault opens the stored secrets, so that the redactor knows all of them
 // before anything acts.
 func (a *App) openVault(ctx context.Context) (err error) {
-	a.vault, err = vault.Open(ctx, vault.Options{
+	a.vault, err = vault.Open(ctx, a.vaultOptions())
+	return err
+}
+
+func (a *App) vaultOptions() vault.Options {
+	return vault.Options{
 		DB: a.db, Redactor: a.redact, Recorder: recorder{a.audit}, KeyFile: a.Config.Home.VaultKey(),
 		Key: a.Config.VaultKey, KeySource: a.Config.VaultKeySource, BaseURL: a.baseURL(),
-	})
-	return err
+	}
 }
 
 // OpenVault opens the secrets of a home on which no instance runs. done gives
 // the home back.
 func OpenVault(ctx context.Context, o Options) (v *vault.Store, done func() error, err error) {
-	if o.Config == nil || o.Log == nil || o.Redactor == nil {
-		return nil, nil, errors.New("app: no config, log or redactor")
+	a, err := openBooks(ctx, o)
+	if err != nil {
+		return nil, nil, err
 	}
-	a := &App{Options: o, began: time.Now(), redact: o.Redactor, shutdown: func() {}}
-	for _, step := range []func(context.Context) error{a.takeHome, a.openStore, a.openVault} {
-		if err := step(ctx); err != nil {
-			return nil, nil, errors.Join(err, a.Close())
-		}
+	if err := a.openVault(ctx); err != nil {
+		return nil, nil, errors.Join(err, a.Close())
 	}
 	return a.vault, a.Close, nil
+}
+
+// ResetVault forgets all secrets of a home on which no instance runs, and
+// returns where it put their key.
+func ResetVault(ctx context.Context, o Options) (aside string, err error) {
+	a, err := openBooks(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	aside, err = vault.Reset(ctx, a.vaultOptions())
+	return aside, errors.Join(err, a.Close())
+}
+
+// openBooks takes the home and opens what keeps its books, and nothing that acts.
+func openBooks(ctx context.Context, o Options) (*App, error) {
+	if o.Config == nil || o.Log == nil || o.Redactor == nil {
+		return nil, errors.New("app: no config, log or redactor")
+	}
+	a := &App{Options: o, began: time.Now(), redact: o.Redactor, shutdown: func() {}}
+	for _, step := range []func(context.Context) error{a.takeHome, a.openStore} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	return a, nil
 }
 
 // baseURL is under which the owner reaches what is served; "" if nothing is.

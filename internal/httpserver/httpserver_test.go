@@ -109,6 +109,60 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
+// The limits and headers of the server hold on the pages of other doors.
+func TestRoutesOfOthers(t *testing.T) {
+	s, err := Listen(t.Context(), Deps{
+		Host: "127.0.0.1", Health: func(context.Context) Health { return Health{Status: OK} }, Log: slog.New(slog.DiscardHandler),
+		Routes: map[string]http.Handler{
+			"POST /size": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if _, err := io.ReadAll(r.Body); err != nil {
+					http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+				}
+			}),
+			"GET /panic": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("planted") }),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, tt := range []struct {
+		name, method, path, origin string
+		body                       int
+		status                     int
+	}{
+		{"a body within the limit", http.MethodPost, "/size", "", bodyLimit, 200},
+		{"a body over the limit", http.MethodPost, "/size", "", bodyLimit + 1, 413},
+		{"a foreign web origin", http.MethodPost, "/size", "https://evil.example", 1, 403},
+		{"a panic", http.MethodGet, "/panic", "", 0, 500},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, "http://"+s.Addr()+tt.path, strings.NewReader(strings.Repeat("x", tt.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.origin != "" {
+			req.Header.Set("Origin", tt.origin)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != tt.status || strings.Contains(string(text), "planted") || resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %d %v %q, %v, want %d", tt.name, resp.StatusCode, resp.Header, text, err, tt.status)
+		}
+	}
+}
+
 func TestPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -139,3 +139,49 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestReset(t *testing.T) {
+	d := newDesk(t)
+	s := d.open()
+	set(t, s, "token", first)
+	token := ask(t, s, Field{Name: "other"})
+	key, err := os.ReadFile(d.keyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.keyFile(), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Reset(t.Context(), s.o); !errors.Is(err, ErrNotOwner) {
+		t.Errorf("by nobody: %v, want ErrNotOwner", err)
+	}
+	d.book.fail = errors.New("the disk is full")
+	if _, err := Reset(owner(t), s.o); !errors.Is(err, d.book.fail) {
+		t.Errorf("unrecorded: %v, want the recorder's error", err)
+	}
+	d.book.fail = nil
+	if raw, err := os.ReadFile(d.keyFile()); err != nil || string(raw) != "damaged" || len(d.row("token").sealed) == 0 {
+		t.Fatalf("a refused reset changed something: %q, %v", raw, err)
+	}
+	aside, err := Reset(owner(t), s.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(aside); err != nil || string(raw) != "damaged" {
+		t.Errorf("put aside: %q, %v", raw, err)
+	}
+	s = d.open()
+	if list, _ := s.List(t.Context()); len(list) != 0 {
+		t.Errorf("stored: %+v", list)
+	}
+	if _, err := s.Form(t.Context(), token); !errors.Is(err, ErrNoLink) {
+		t.Errorf("an old link: %v, want ErrNoLink", err)
+	}
+	set(t, s, "token", second)
+	if raw, _ := os.ReadFile(d.keyFile()); string(raw) == string(key) {
+		t.Error("the old key is in use again")
+	}
+	if aside, err := Reset(owner(t), Options{DB: s.o.DB, Recorder: d.book, KeyFile: d.keyFile() + ".none"}); err != nil || aside != "" {
+		t.Errorf("without a key file: %q, %v", aside, err)
+	}
+}

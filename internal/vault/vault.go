@@ -137,7 +137,7 @@ func (s *Store) check(rows []row, sum manifest) error {
 		return nil // nothing was ever sealed
 	}
 	if len(s.keys) == 0 {
-		return fmt.Errorf("the vault's key file %s is missing beside %d sealed secrets: put it back from a backup (an encrypted one holds it), or set PHANTOM_VAULT_KEY; phantom does not replace it", s.o.KeyFile, len(rows))
+		return fmt.Errorf("the vault's key file %s is missing beside %d sealed secrets: put it back from a backup (an encrypted one holds it), or set PHANTOM_VAULT_KEY; phantom does not replace it. If it is lost, `phantom secret reset` forgets the secrets", s.o.KeyFile, len(rows))
 	}
 	k, ok := s.keys.find(sum.keyID)
 	if !ok {
