@@ -152,3 +152,35 @@ func TestToolProfile(t *testing.T) {
 		t.Errorf("a tool's limits are %+v, want %+v", got, want)
 	}
 }
+
+// TestWithoutNetwork runs ordinary work in a shell that has none, and asks for
+// names and addresses in every way that programs know.
+func TestWithoutNetwork(t *testing.T) {
+	rows := []struct{ name, script, want string }{
+		{"git", "git init -q r && cd r && echo x > f && git add f && git -c user.name=a -c user.email=a@b commit -qm one && git log --format=%s", "one"},
+		{"children and pipes", `python3 -c 'import subprocess; print(subprocess.run("echo a | tr a b", shell=True, capture_output=True, text=True).stdout.strip())'`, "b"},
+		{"a pool of processes", `python3 -c 'import multiprocessing as m; print(m.get_context("fork").Pool(2).map(abs, [-1, -2]))'`, "[1, 2]"},
+		{"a pair of sockets", `python3 -c 'import socket; a, b = socket.socketpair(); a.send(b"x"); print(b.recv(1))'`, "b'x'"},
+		{"names of users", `id -un`, ""},
+		{"the resolver", `getent ahosts example.com || echo none`, "none"},
+		{"an address", `(exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null || echo none`, "none"},
+		{"a socket of any family", `python3 -c '
+import socket
+for family in range(1, 50):
+    for kind in range(1, 6):
+        try: socket.socket(family, kind).close(); print("family", family, "kind", kind)
+        except OSError: pass
+print("none")'`, "none"},
+	}
+	for _, level := range []Level{Kernel, Full} {
+		s := sandboxed(t, level)
+		for _, row := range rows {
+			t.Run(level.String()+"/"+row.name, func(t *testing.T) {
+				got := bash(t, s, Spec{Env: []string{path, "HOME=" + s.config.Workspace}}, row.script)
+				if got.Code != 0 || row.want != "" && got.out != row.want {
+					t.Errorf("exit %d, %q; want %q", got.Code, got.out, row.want)
+				}
+			})
+		}
+	}
+}

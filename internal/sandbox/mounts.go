@@ -64,7 +64,7 @@ func (r rules) mounts(p Profile) mountPlan {
 		}
 	}
 	uid := uint32(os.Geteuid())
-	for _, path := range r.launch {
+	for _, path := range slices.Concat(r.launch, r.hooks) {
 		// Without capabilities only an owner changes modes and times.
 		var st unix.Stat_t
 		if unix.Lstat(path, &st) == nil && (st.Uid == uid || uid == 0) {

@@ -70,6 +70,7 @@ type rules struct {
 	config Config
 	level  Level
 	launch []string
+	hooks  []string
 }
 
 func launchPoints(c Config) []string {
@@ -123,7 +124,11 @@ func (r rules) grants(p Profile, private string) []grant {
 	for _, path := range r.config.Readable {
 		give(rightsRead)(path)
 	}
-	around("/", slices.Concat(closed, r.launch, kernelTrees), give(rightsRead|rightsEdit))
+	kept := slices.Concat(closed, r.launch, kernelTrees)
+	if r.level < Full { // there mounts keep exactly these, and the rest of the repository can be worked in
+		kept = append(kept, r.hooks...)
+	}
+	around("/", kept, give(rightsRead|rightsEdit))
 	for _, path := range r.config.Writable {
 		around(path, closed, give(rightsRead|rightsEdit))
 	}

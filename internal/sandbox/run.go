@@ -209,7 +209,7 @@ func (s *Sandbox) order(spec Spec) (order, func(), error) {
 	}
 	o.Pinned = spec.Dir != "" || spec.Profile != Tool // a tool's own directory is not there yet
 	if o.Level > None {
-		r := rules{config: s.config, level: o.Level, launch: s.launch}
+		r := rules{config: s.config, level: o.Level, launch: s.launch, hooks: s.hooks}
 		o.Grants = r.grants(spec.Profile, private)
 		if o.Level == Full {
 			o.Mounts = r.mounts(spec.Profile)

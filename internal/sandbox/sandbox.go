@@ -152,6 +152,7 @@ type Sandbox struct {
 	tracks  bool   // the files that calls touch can be recorded
 	blind   string // why not
 	missing []string
+	hooks   []string // what git runs outside the workspace
 	launch  []string // places whose contents somebody else runs
 	boot    string   // names this boot of the machine in records
 
@@ -186,7 +187,7 @@ func New(ctx context.Context, c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sandbox{config: c, launch: launchPoints(c), boot: boot, live: map[string]bool{}, spare: map[kind]*call{}, filling: map[kind]bool{}}
+	s := &Sandbox{config: c, launch: launchPoints(c), hooks: hookPlaces(c), boot: boot, live: map[string]bool{}, spare: map[kind]*call{}, filling: map[kind]bool{}}
 	var why []error
 	for _, try := range s.candidates() {
 		s.level, s.userns = try.level, try.userns
