@@ -213,6 +213,9 @@ func (h *helper) prepare() error {
 		return fmt.Errorf("set limits: %w", err)
 	}
 	if h.order.Level == Full {
+		if err := detach(); err != nil {
+			return err
+		}
 		view := func() error { return h.order.Mounts.apply(h.order.Profile, h.order.Limits) }
 		if err := h.apply(views, view); err != nil {
 			return err

@@ -130,15 +130,20 @@ const (
 	coverFile = "/dev/shm/.phantom-cover"
 )
 
-// apply changes the helper's view. It runs as process 1 of its namespaces,
-// before anything else does.
-func (m mountPlan) apply(p Profile, l Limits) error {
+// detach gives the helper, who is process 1 of its namespaces, mounts of its
+// own and the process table of its namespace.
+func detach() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("detach from the machine's mounts: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", quiet|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc of the new namespace: %w", err)
 	}
+	return nil
+}
+
+// apply changes the helper's view, before anything else is started in it.
+func (m mountPlan) apply(p Profile, l Limits) error {
 	for _, step := range []func() error{m.pin, m.freeze, m.lock} {
 		if err := step(); err != nil {
 			return err
