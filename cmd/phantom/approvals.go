@@ -18,7 +18,7 @@ func (c *cli) approvalsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "approvals",
 		Short:   "List and answer what waits for the owner's yes",
-		Example: "  phantom approvals list\n  phantom approvals approve 3\n  phantom approvals deny 3",
+		Example: "  phantom approvals list\n  phantom approvals approve 3\n  phantom approvals deny 3\n  phantom approvals always list",
 	}
 	list := c.jsonFlag(&cobra.Command{
 		Use:   "list",
@@ -39,36 +39,108 @@ func (c *cli) approvalsCommand() *cobra.Command {
 			})
 		}),
 	})
-	cmd.AddCommand(list, c.decideCommand("approve", "Let the action happen, once", true), c.decideCommand("deny", "Refuse the action", false))
+	cmd.AddCommand(list, c.decideCommand("approve", "Let the action happen, once", true), c.decideCommand("deny", "Refuse the action", false), c.alwaysCommand())
 	return cmd
 }
 
 func writeQuestion(w io.Writer, q approval.Question) {
-	fmt.Fprintf(w, "%d  %s  (%v left)\n   in %s\n   because %s\n", q.Number, quoted(q.Summary), time.Until(q.Expires).Round(time.Second), printable(q.CWD), printable(q.Reason))
+	lasting := ""
+	if q.Lasting {
+		lasting = fmt.Sprintf("   always here: phantom approvals approve %d --always\n", q.Number)
+	}
+	fmt.Fprintf(w, "%d  %s  (%v left)\n   in %s\n   because %s\n%s", q.Number, quoted(q.Summary), time.Until(q.Expires).Round(time.Second), printable(q.CWD), printable(q.Reason), lasting)
 }
 
 func (c *cli) decideCommand(name, short string, approve bool) *cobra.Command {
-	return c.jsonFlag(&cobra.Command{
+	always := false
+	cmd := c.jsonFlag(&cobra.Command{
 		Use:     name + " NUMBER",
 		Short:   short,
 		Example: "  phantom approvals " + name + " 3",
 		Args:    cobra.ExactArgs(1),
 		RunE: c.calling(func(ctx context.Context, client *control.Client, args []string) error {
-			number, err := strconv.ParseInt(args[0], 10, 64)
+			number, err := approvalNumber(args[0], "phantom approvals list")
 			if err != nil {
-				return usagef("%q is no number of an approval: see `phantom approvals list`", args[0])
+				return err
 			}
-			q, err := client.Decide(ctx, number, approve)
+			decide := func() (approval.Question, error) { return client.Decide(ctx, number, approve) }
+			if always {
+				decide = func() (approval.Question, error) { return client.Always(ctx, number) }
+			}
+			q, err := decide()
 			if err != nil {
 				return err
 			}
 			return c.print(q, func(w io.Writer) {
-				if approve {
+				switch {
+				case always:
+					fmt.Fprintf(w, "approved, and from now on in %s: %s\n", printable(q.CWD), printable(q.Summary))
+				case approve:
 					fmt.Fprintf(w, "approved: %s\n", printable(q.Summary))
-				} else {
+				default:
 					fmt.Fprintf(w, "denied: %s\n", printable(q.Summary))
 				}
 			})
 		}),
 	})
+	if approve {
+		cmd.Flags().BoolVar(&always, "always", false, "do not ask again for this exact command in this directory, until the policy changes")
+	}
+	return cmd
+}
+
+func approvalNumber(text, list string) (int64, error) {
+	number, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, usagef("%q is no number of an approval: see `%s`", text, list)
+	}
+	return number, nil
+}
+
+// alwaysCommand shows and takes back what the owner said yes to for good.
+func (c *cli) alwaysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "always",
+		Short:   "List and take back lasting approvals",
+		Long:    "A lasting approval covers one exact command in one directory under the present policy. It does not count while untrusted text is at hand.",
+		Example: "  phantom approvals always list\n  phantom approvals always remove 1",
+	}
+	list := c.jsonFlag(&cobra.Command{
+		Use:   "list",
+		Short: "List the lasting approvals",
+		Args:  cobra.NoArgs,
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
+			all, err := r.Approvals.Standing(ctx)
+			if err != nil {
+				return err
+			}
+			return c.print(all, func(w io.Writer) {
+				if len(all) == 0 {
+					fmt.Fprintln(w, "there are none")
+				}
+				for _, y := range all {
+					fmt.Fprintf(w, "%d  %s\n   in %s, under policy %s, since %s\n", y.Number, quoted(y.Summary), printable(y.CWD), printable(y.Policy), y.Granted.Local().Format(time.DateTime))
+				}
+			})
+		}),
+	})
+	remove := c.jsonFlag(&cobra.Command{
+		Use:     "remove NUMBER",
+		Short:   "Take a lasting approval back",
+		Example: "  phantom approvals always remove 1",
+		Args:    cobra.ExactArgs(1),
+		RunE: c.calling(func(ctx context.Context, client *control.Client, args []string) error {
+			number, err := approvalNumber(args[0], "phantom approvals always list")
+			if err != nil {
+				return err
+			}
+			y, err := client.Revoke(ctx, number)
+			if err != nil {
+				return err
+			}
+			return c.print(y, func(w io.Writer) { fmt.Fprintf(w, "asks again: %s\n", printable(y.Summary)) })
+		}),
+	})
+	cmd.AddCommand(list, remove)
+	return cmd
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"phantom/internal/app"
+	"phantom/internal/approval"
 	"phantom/internal/channel/terminal"
 	"phantom/internal/control"
 	"phantom/internal/phantom"
@@ -160,8 +161,12 @@ func perform(ctx context.Context, client *control.Client, conversation string, e
 		err := client.Send(ctx, control.Message{Conversation: conversation, Identity: phantom.NewID(), Text: e.text})
 		return sentMsg{text: e.text, err: err}
 	case effectDecide:
-		q, err := client.Decide(ctx, e.number, e.approve)
-		return decidedMsg{number: e.number, approve: e.approve, summary: q.Summary, err: err}
+		decide := func() (approval.Question, error) { return client.Decide(ctx, e.number, e.approve) }
+		if e.always {
+			decide = func() (approval.Question, error) { return client.Always(ctx, e.number) }
+		}
+		q, err := decide()
+		return decidedMsg{number: e.number, approve: e.approve, always: e.always, summary: q.Summary, err: err}
 	case effectPending:
 		open, err := client.Pending(ctx)
 		return pendingMsg{known: e.known, open: open, err: err}

@@ -24,11 +24,12 @@ const (
 var commandShape = regexp.MustCompile(`^/[a-z]+$`)
 
 const chatHelp = `enter sends · alt-enter or ctrl-j makes a new line · up and down go through what you sent
-y approves and n denies the question shown, while the input is empty
+y approves and n denies the question shown, while the input is empty; A is yes for good, where it is offered
 esc twice, or the message "stop", stops the turn · ctrl-c twice or ctrl-d leaves
 /stop         stop the turn
 /status       how things stand
 /approve N    say yes to question N, once
+/always N     say yes to question N, and to the same command in its directory from now on
 /deny N       say no to question N
 /quit, /exit  leave
 A message that begins with a slash: put a space in front of it.`
@@ -96,9 +97,11 @@ func (m *chatModel) key(k tea.KeyPressMsg) tea.Cmd {
 	case name == "down" && m.input.Line() == m.input.LineCount()-1 && m.input.LineInfo().RowOffset >= m.input.LineInfo().Height-1:
 		m.remember(+1)
 	case empty && len(m.questions) > 0 && (name == "y" || name == "Y"):
-		return m.decideHead(true)
+		return m.decideHead(effect{approve: true})
 	case empty && len(m.questions) > 0 && (name == "n" || name == "N"):
-		return m.decideHead(false)
+		return m.decideHead(effect{})
+	case empty && len(m.questions) > 0 && name == "A" && m.questions[0].Lasting:
+		return m.decideHead(effect{approve: true, always: true})
 	default:
 		return m.edit(k)
 	}
@@ -209,13 +212,13 @@ func (m *chatModel) command(name, argument string) tea.Cmd {
 	case "/status":
 		m.out = append(m.out, "")
 		return m.perform(effect{kind: effectStatus, show: true})
-	case "/approve", "/deny":
+	case "/approve", "/deny", "/always":
 		number, err := strconv.ParseInt(argument, 10, 64)
 		if err != nil {
 			m.complain(fmt.Sprintf("%s needs the number of a question, such as %s 3", name, name))
 			return nil
 		}
-		return m.decide(number, name == "/approve")
+		return m.decide(effect{number: number, approve: name != "/deny", always: name == "/always"})
 	default:
 		m.complain(fmt.Sprintf("there is no command %s: /help lists them; to send it as a message, put a space in front", name))
 	}

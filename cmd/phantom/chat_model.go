@@ -23,6 +23,7 @@ type effect struct {
 	text    string  // of effectSend
 	number  int64   // of effectDecide
 	approve bool    // of effectDecide
+	always  bool    // of effectDecide: a lasting yes
 	known   []int64 // of effectPending: the questions that were open when it was asked
 	show    bool    // of effectStatus: print it
 }
@@ -47,6 +48,7 @@ type (
 	decidedMsg struct {
 		number  int64
 		approve bool
+		always  bool
 		summary string
 		err     error
 	}

@@ -45,18 +45,21 @@ func (m *chatModel) drop(number int64) bool {
 }
 
 // decideHead answers the first question by key.
-func (m *chatModel) decideHead(approve bool) tea.Cmd {
+func (m *chatModel) decideHead(e effect) tea.Cmd {
 	if m.now().Sub(m.headSince) < settle {
 		m.hint = "read it first, then press the key again"
 		return nil
 	}
-	return m.decide(m.questions[0].Number, approve)
+	e.number = m.questions[0].Number
+	return m.decide(e)
 }
 
-func (m *chatModel) decide(number int64, approve bool) tea.Cmd {
-	m.decided[number] = true
-	m.drop(number)
-	return m.perform(effect{kind: effectDecide, number: number, approve: approve})
+// decide answers the question that e names.
+func (m *chatModel) decide(e effect) tea.Cmd {
+	e.kind = effectDecide
+	m.decided[e.number] = true
+	m.drop(e.number)
+	return m.perform(e)
 }
 
 // decision prints what became of an answer.
@@ -66,6 +69,8 @@ func (m *chatModel) decision(msg decidedMsg) tea.Cmd {
 		delete(m.decided, msg.number)
 		m.complain(fmt.Sprintf("approval %d: %v", msg.number, msg.err))
 		return m.lookForQuestions()
+	case msg.always:
+		m.out = append(m.out, m.clip(fmt.Sprintf("  %s approved %d, always here %s", m.look.good.Render("✓"), msg.number, m.look.dim.Render(oneLine(msg.summary))), ""))
 	case msg.approve:
 		m.out = append(m.out, m.clip(fmt.Sprintf("  %s approved %d %s", m.look.good.Render("✓"), msg.number, m.look.dim.Render(oneLine(msg.summary))), ""))
 	default:

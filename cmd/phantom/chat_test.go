@@ -261,6 +261,13 @@ func TestChatKeys(t *testing.T) {
 	}
 }
 
+// lasting is a question that offers a lasting yes.
+func lasting(number int64) control.Event {
+	e := asked(number, "git push --force")
+	e.Question.Lasting = true
+	return e
+}
+
 func TestChatDecides(t *testing.T) {
 	approve := func(n int64) effect { return effect{kind: effectDecide, number: n, approve: true} }
 	deny := func(n int64) effect { return effect{kind: effectDecide, number: n} }
@@ -278,6 +285,9 @@ func TestChatDecides(t *testing.T) {
 		{"one press decides one question", func(c *chatTest) { c.on(asked(4, "rm x")); c.press("y", "y") }, []effect{approve(3)}},
 		{"the next question can be answered once it was seen", func(c *chatTest) { c.on(asked(4, "rm x")); c.press("y"); c.wait(settle); c.press("n") }, []effect{approve(3), deny(4)}},
 		{"a number takes its question out of turn", func(c *chatTest) { c.on(asked(4, "rm x")); c.press("/deny 4", "enter", "y") }, []effect{deny(4), approve(3)}},
+		{"A is a letter where no lasting yes is offered", func(c *chatTest) { c.press("A", "y") }, nil},
+		{"A approves for good where that is offered", func(c *chatTest) { c.press("y"); c.on(lasting(4)); c.wait(settle); c.press("A") }, []effect{approve(3), {kind: effectDecide, number: 4, approve: true, always: true}}},
+		{"/always takes its number", func(c *chatTest) { c.press("/always 3", "enter") }, []effect{{kind: effectDecide, number: 3, approve: true, always: true}}},
 		{"a repeated question is one", func(c *chatTest) { c.on(asked(3, "git push --force")); c.press("y"); c.wait(settle); c.press("y") }, []effect{approve(3)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

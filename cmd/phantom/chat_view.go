@@ -95,6 +95,9 @@ func (m *chatModel) activity() []string {
 func (m *chatModel) prompt() string {
 	q := m.questions[0]
 	keys := fmt.Sprintf("approval %d: ", q.Number) + m.look.bold.Render("y") + " approves once · " + m.look.bold.Render("n") + " denies"
+	if q.Lasting {
+		keys += " · " + m.look.bold.Render("A") + " always here"
+	}
 	if more := len(m.questions) - 1; more > 0 {
 		keys += fmt.Sprintf(" · %d more wait", more)
 	}

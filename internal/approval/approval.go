@@ -5,10 +5,14 @@
 //	   │
 //	   └── decide(no), deadline, other digest, end of the turn ──▶ denied
 //
-// It owns the table approvals. A question is a durable row, so a restarted turn
+// It owns the tables approvals and approval_always. A question is a durable row, so a restarted turn
 // waits again on the same row and the same deadline. It refuses whatever is
 // not clear: a question without an owner to ask, a changed action, a passed
 // deadline, a decision by anybody but the owner, a second decision.
+//
+// A lasting yes covers the same tool, arguments and directory under the same
+// policy. It is only offered for what the caller calls Lasting, which is never
+// an action that was asked because of untrusted text, nor one that uses secrets.
 package approval
 
 import (
@@ -37,6 +41,7 @@ type Action struct {
 	Policy  string // version of the policy that judged it
 	Summary string // what the owner is shown
 	Verdict phantom.Verdict
+	Lasting bool // the owner may say yes to it for good, and may have
 }
 
 // digest covers everything that decides what the action does. Each field is
@@ -60,6 +65,7 @@ type Question struct {
 	CWD          string                 `json:"cwd,omitempty"`
 	Rule         string                 `json:"rule,omitempty"`
 	Reason       string                 `json:"reason"`
+	Lasting      bool                   `json:"lasting,omitempty"` // the owner may answer "always here"
 	Asked        time.Time              `json:"asked_at"`
 	Expires      time.Time              `json:"expires_at"`
 }
@@ -76,6 +82,7 @@ var (
 type Answer struct {
 	Approved bool
 	Reason   string // why not, in words for the model
+	Standing int64  // number of the lasting approval that covers it; 0 if the owner was asked
 }
 
 // Store keeps questions. It is safe for concurrent use.
@@ -101,6 +108,13 @@ func New(db *store.DB) (*Store, error) {
 func (s *Store) Ask(ctx context.Context, a Action, asked func(Question)) (Answer, error) {
 	if p := phantom.PrincipalFrom(ctx); p.Kind != phantom.KindOwner {
 		return Answer{Reason: "it needs the owner's approval, and nobody is here to give it"}, nil
+	}
+	number, err := s.stands(ctx, a)
+	if err != nil {
+		return Answer{}, err
+	}
+	if number != 0 {
+		return Answer{Approved: true, Standing: number}, nil
 	}
 	q, same, err := s.open(ctx, a)
 	if err != nil {
@@ -149,12 +163,12 @@ func (s *Store) open(ctx context.Context, a Action) (q Question, same bool, err 
 		q = Question{
 			ID: phantom.ApprovalID(phantom.NewID()), Turn: ref.Turn, Conversation: ref.Conversation, Tool: a.Tool,
 			Summary: a.Summary, CWD: a.CWD, Rule: a.Verdict.Rule, Reason: a.Verdict.Reason,
-			Asked: now, Expires: now.Add(Expiry),
+			Lasting: a.standing() != "", Asked: now, Expires: now.Add(Expiry),
 		}
 		return tx.QueryRow(ctx, `INSERT INTO approvals
-			(id, number, call, turn, conversation, tool, summary, cwd, rule, reason, digest, state, asked_at, expires_at)
-			VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM approvals), ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?) RETURNING number`,
-			q.ID, a.Call, q.Turn, q.Conversation, q.Tool, q.Summary, q.CWD, q.Rule, q.Reason, digest,
+			(id, number, call, turn, conversation, tool, summary, cwd, rule, reason, digest, standing, policy, state, asked_at, expires_at)
+			VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM approvals), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?) RETURNING number`,
+			q.ID, a.Call, q.Turn, q.Conversation, q.Tool, q.Summary, q.CWD, q.Rule, q.Reason, digest, a.standing(), a.Policy,
 			phantom.Micros(q.Asked), phantom.Micros(q.Expires)).Scan(&q.Number)
 	})
 	if err != nil {
@@ -233,15 +247,22 @@ func (s *Store) close(ctx context.Context, id phantom.ApprovalID, by string) err
 // Decide writes the owner's answer to the question of that number. The first
 // answer wins; a question past its deadline is denied whatever the answer is.
 func (s *Store) Decide(ctx context.Context, number int64, approve bool) (Question, error) {
-	p := phantom.PrincipalFrom(ctx)
-	if p.Kind != phantom.KindOwner {
-		return Question{}, ErrNotOwner
-	}
 	state := "denied"
 	if approve {
 		state = "approved"
 	}
+	return s.decide(ctx, number, state, func(*store.Tx, Question, string) error { return nil })
+}
+
+// decide closes an open question; also does what goes with it, in the same
+// transaction.
+func (s *Store) decide(ctx context.Context, number int64, state string, also func(tx *store.Tx, q Question, by string) error) (Question, error) {
+	p := phantom.PrincipalFrom(ctx)
+	if p.Kind != phantom.KindOwner {
+		return Question{}, ErrNotOwner
+	}
 	now := time.Now()
+	by := p.Surface + ":" + p.Name
 	var q Question
 	err := s.db.WithTx(ctx, func(tx *store.Tx) error {
 		var err error
@@ -252,8 +273,11 @@ func (s *Store) Decide(ctx context.Context, number int64, approve bool) (Questio
 		if err != nil {
 			return err
 		}
+		if err := also(tx, q, by); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `UPDATE approvals SET state = ?, decided_at = ?, decided_by = ? WHERE id = ? AND state = 'pending'`,
-			state, phantom.Micros(now), p.Surface+":"+p.Name, q.ID)
+			state, phantom.Micros(now), by, q.ID)
 		return err
 	})
 	if err != nil {
@@ -306,11 +330,11 @@ func (s *Store) DenyTurn(ctx context.Context, turn phantom.TurnID) error {
 	return nil
 }
 
-const columns = `SELECT id, number, turn, conversation, tool, summary, cwd, rule, reason, digest, asked_at, expires_at FROM approvals `
+const columns = `SELECT id, number, turn, conversation, tool, summary, cwd, rule, reason, digest, standing <> '', asked_at, expires_at FROM approvals `
 
 func scan(row interface{ Scan(...any) error }) (q Question, digest string, err error) {
 	var asked, expires int64
-	err = row.Scan(&q.ID, &q.Number, &q.Turn, &q.Conversation, &q.Tool, &q.Summary, &q.CWD, &q.Rule, &q.Reason, &digest, &asked, &expires)
+	err = row.Scan(&q.ID, &q.Number, &q.Turn, &q.Conversation, &q.Tool, &q.Summary, &q.CWD, &q.Rule, &q.Reason, &digest, &q.Lasting, &asked, &expires)
 	q.Asked, q.Expires = phantom.FromMicros(asked), phantom.FromMicros(expires)
 	return q, digest, err
 }

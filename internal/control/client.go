@@ -135,6 +135,16 @@ func (c *Client) RequestSecrets(ctx context.Context, r vault.Request) (link vaul
 	return link, c.call(ctx, http.MethodPost, "/secrets/link", r, &link)
 }
 
+// Always approves a question, and the same action in its directory from now on.
+func (c *Client) Always(ctx context.Context, number int64) (q approval.Question, err error) {
+	return q, c.call(ctx, http.MethodPost, fmt.Sprintf("/approvals/%d/always", number), nil, &q)
+}
+
+// Revoke takes a lasting approval back.
+func (c *Client) Revoke(ctx context.Context, number int64) (y approval.Standing, err error) {
+	return y, c.call(ctx, http.MethodDelete, fmt.Sprintf("/approvals/always/%d", number), nil, &y)
+}
+
 // Shutdown asks the instance to end.
 func (c *Client) Shutdown(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/shutdown", nil, nil)

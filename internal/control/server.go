@@ -50,6 +50,8 @@ type conversations interface {
 type approvals interface {
 	Pending(ctx context.Context) ([]approval.Question, error)
 	Decide(ctx context.Context, number int64, approve bool) (approval.Question, error)
+	Always(ctx context.Context, number int64) (approval.Question, error)
+	Revoke(ctx context.Context, number int64) (approval.Standing, error)
 }
 
 type secrets interface {
@@ -142,21 +144,23 @@ func (s *Server) Close() error {
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"POST /ask":                s.ask,
-		"POST /send":               s.send,
-		"GET /watch":               s.watch,
-		"POST /stop":               s.stop,
-		"GET /status":              s.status,
-		"GET /doctor":              s.doctor,
-		"GET /prompt":              s.prompt,
-		"GET /approvals":           s.pending,
-		"POST /approvals/{number}": s.decide,
-		"POST /shutdown":           s.shutdown,
-		"GET /secrets":             s.listSecrets,
-		"POST /secrets":            s.setSecret,
-		"DELETE /secrets/{name}":   s.removeSecret,
-		"POST /secrets/key":        s.rotateKey,
-		"POST /secrets/link":       s.requestSecrets,
+		"POST /ask":                         s.ask,
+		"POST /send":                        s.send,
+		"GET /watch":                        s.watch,
+		"POST /stop":                        s.stop,
+		"GET /status":                       s.status,
+		"GET /doctor":                       s.doctor,
+		"GET /prompt":                       s.prompt,
+		"GET /approvals":                    s.pending,
+		"POST /approvals/{number}":          s.decide,
+		"POST /approvals/{number}/always":   s.always,
+		"DELETE /approvals/always/{number}": s.revoke,
+		"POST /shutdown":                    s.shutdown,
+		"GET /secrets":                      s.listSecrets,
+		"POST /secrets":                     s.setSecret,
+		"DELETE /secrets/{name}":            s.removeSecret,
+		"POST /secrets/key":                 s.rotateKey,
+		"POST /secrets/link":                s.requestSecrets,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
@@ -291,10 +295,19 @@ func (s *Server) pending(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(open)
 }
 
-func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
+// numbered reads the number in a request's path.
+func numbered(r *http.Request) (int64, error) {
 	number, err := strconv.ParseInt(r.PathValue("number"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("approval %q is no number: see `phantom approvals list`", r.PathValue("number"))
+		return 0, fmt.Errorf("approval %q is no number: see `phantom approvals list`", r.PathValue("number"))
+	}
+	return number, nil
+}
+
+func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
+	number, err := numbered(r)
+	if err != nil {
+		return err
 	}
 	var approve bool
 	if err := json.NewDecoder(r.Body).Decode(&approve); err != nil {
@@ -306,6 +319,34 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return json.NewEncoder(w).Encode(q)
+	})
+}
+
+func (s *Server) always(w http.ResponseWriter, r *http.Request) error {
+	number, err := numbered(r)
+	if err != nil {
+		return err
+	}
+	return s.audited(r.Context(), "decide approval", fmt.Sprintf("%d: always", number), func() error {
+		q, err := s.Approvals.Always(r.Context(), number)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(q)
+	})
+}
+
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
+	number, err := numbered(r)
+	if err != nil {
+		return err
+	}
+	return s.audited(r.Context(), "revoke lasting approval", strconv.FormatInt(number, 10), func() error {
+		y, err := s.Approvals.Revoke(r.Context(), number)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(w).Encode(y)
 	})
 }
 

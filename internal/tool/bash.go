@@ -78,10 +78,12 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 	}
 	o := order{line: in.Command, cwd: cwd, limit: limit}
 	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: in.Command, exact: in.Command}
-	p.tainted = !phantom.ReadingFrom(ctx).Taint.Clean()
-	if p.verdict, err = c.reach(ctx, in, &o, p.verdict); err != nil {
+	p.lasting = p.verdict.Decision == phantom.Ask
+	judged := p.verdict
+	if p.verdict, err = c.reach(ctx, in, &o, judged); err != nil {
 		return plan{}, err
 	}
+	p.tainted = !phantom.ReadingFrom(ctx).Taint.Clean() || p.verdict != judged
 	if in.Network {
 		p.exact += "\n(with the network)"
 	}

@@ -257,6 +257,7 @@ func (c *Chain) approve(ctx context.Context, k *call) (refused string, err error
 	shown.Reason = c.Redactor.String(shown.Reason)
 	answer, err := c.Approvals.Ask(ctx, approval.Action{
 		Call: k.ID, Tool: k.Name, Input: k.Input, CWD: k.target, Policy: c.Guard.Version(), Summary: c.Redactor.String(exact), Verdict: shown,
+		Lasting: k.lasting && !k.tainted,
 	}, func(q approval.Question) {
 		asked = true
 		k.emit(Event{Kind: Asked, Call: k.ID, Tool: k.Name, Summary: k.summary, Question: &q})
@@ -271,6 +272,8 @@ func (c *Chain) approve(ctx context.Context, k *call) (refused string, err error
 	case !answer.Approved:
 		outcome.Status, outcome.Detail = audit.Refused, answer.Reason
 		refused = fmt.Sprintf("not approved: %s. It was asked because %s", answer.Reason, k.verdict.Reason)
+	case answer.Standing != 0:
+		outcome.Detail = fmt.Sprintf("covered by lasting approval %d", answer.Standing)
 	}
 	return refused, errors.Join(err, c.Audit.Outcome(ctx, intent, outcome))
 }

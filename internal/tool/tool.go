@@ -63,7 +63,8 @@ type plan struct {
 	summary string // the call, to be shown as one line
 	exact   string // the whole action, for the owner who is asked to allow it
 	run     func(ctx context.Context, call phantom.CallID) output
-	tainted bool // the context that it was judged in holds untrusted text
+	tainted bool // untrusted text is at hand: no lasting yes counts
+	lasting bool // the owner may say yes to it for good
 }
 
 // output is what a tool has to say.

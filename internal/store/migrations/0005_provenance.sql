@@ -14,8 +14,9 @@ CREATE TABLE tool_marks (
 -- JSON of phantom.Taint; what is there already was kept by a phantom that did not ask.
 ALTER TABLE memory_items ADD COLUMN taint TEXT NOT NULL DEFAULT '["a memory of an earlier version"]';
 
--- Whether the owner may make the yes a lasting one, and for what.
+-- What a lasting yes would cover, '' if there can be none, and under which policy.
 ALTER TABLE approvals ADD COLUMN standing TEXT NOT NULL DEFAULT '';
+ALTER TABLE approvals ADD COLUMN policy TEXT NOT NULL DEFAULT '';
 
 -- owner: approval
 CREATE TABLE approval_always (
