@@ -1,14 +1,19 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"phantom/internal/secret"
 )
+
+// redactPause is how long the input may be silent before the lines that came
+// are shown: somebody may be following a log.
+const redactPause = 100 * time.Millisecond
 
 func (c *cli) redactCommand() *cobra.Command {
 	return &cobra.Command{
@@ -16,18 +21,61 @@ func (c *cli) redactCommand() *cobra.Command {
 		Short: "Copy standard input to standard output without secrets",
 		Long: "Copies standard input to standard output, line by line, with everything that is or looks like a secret replaced;\n" +
 			"all else stays byte for byte. In a home it also knows the secrets of that home, and refuses to work if they cannot be read.",
-		Example: "  journalctl -u phantom | phantom redact",
+		Example: "  journalctl -fu phantom | phantom redact",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := c.settings()
 			if err != nil { // without the home's own secrets the output would look clean and not be
 				return err
 			}
-			redactor := secret.NewRedactor(conf.Secrets...)
-			out := bufio.NewWriter(c.stdout)
-			filter := redactor.Writer(out)
-			_, err = io.Copy(filter, c.stdin)
-			return errors.Join(err, filter.Close(), out.Flush())
+			return redact(cmd.Context(), secret.NewRedactor(conf.Secrets...).Writer(c.stdout), c.stdin)
 		},
+	}
+}
+
+// redact copies from into filter to its end and flushes what has come when no
+// more does. The reader ends with the input; on an error of the output it is
+// left to the end of the process, since nothing can interrupt it.
+func redact(ctx context.Context, filter *secret.Stream, from io.Reader) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	parts := make(chan []byte) // unbuffered: the reader waits for the writer
+	var readErr error
+	go func() {
+		defer close(parts)
+		for {
+			part := make([]byte, 64<<10)
+			n, err := from.Read(part)
+			if n > 0 {
+				select {
+				case parts <- part[:n]:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					readErr = err
+				}
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case part, ok := <-parts:
+			if !ok {
+				return errors.Join(readErr, filter.Close())
+			}
+			if _, err := filter.Write(part); err != nil {
+				return err
+			}
+		case <-time.After(redactPause):
+			if err := filter.Flush(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), filter.Close())
+		}
 	}
 }

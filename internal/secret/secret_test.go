@@ -12,8 +12,6 @@ import (
 	"phantom/internal/secret"
 )
 
-const planted = `kP9+zz/"q\w&e=r t~y%` + "Ünïcode"
-
 func TestValueNeverPrints(t *testing.T) {
 	type hidden struct{ v secret.Value }
 	v := secret.New("hunter2-hunter2")
