@@ -204,11 +204,26 @@ func insert(ctx context.Context, tx *store.Tx, records []*Record) error {
 		}
 	}
 	for _, r := range records {
-		for i, e := range r.Events {
-			if _, err := tx.Exec(ctx, `INSERT INTO audit_files (id, intent, turn, op, path, bytes, hash, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-				r.FirstFile+int64(i), r.Intent, string(e.Turn), string(e.Op), e.Path, e.Bytes, e.Hash, phantom.Micros(e.At)); err != nil {
-				return err
-			}
+		if err := insertEvents(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertEvents writes the file events of a row; a command can have thousands.
+func insertEvents(ctx context.Context, tx *store.Tx, r *Record) error {
+	const marks = "(?, ?, ?, ?, ?, ?, ?, ?)" // one a column
+	id := r.FirstFile
+	for some := range slices.Chunk(r.Events, rowsPerInsert) {
+		args := make([]any, 0, 8*len(some))
+		for _, e := range some {
+			args = append(args, id, r.Intent, string(e.Turn), string(e.Op), e.Path, e.Bytes, e.Hash, phantom.Micros(e.At))
+			id++
+		}
+		query := `INSERT INTO audit_files (id, intent, turn, op, path, bytes, hash, at) VALUES ` + marks + strings.Repeat(", "+marks, len(some)-1)
+		if _, err := tx.Exec(ctx, query, args...); err != nil {
+			return err
 		}
 	}
 	return nil
