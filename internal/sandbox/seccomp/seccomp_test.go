@@ -12,7 +12,12 @@ import (
 // network order, so they are written so.
 func ask(t *testing.T, network bool, arch, nr uint32, args ...uint64) int {
 	t.Helper()
-	vm, err := bpf.NewVM(program(network))
+	return answer(t, program(network), arch, nr, args...)
+}
+
+func answer(t *testing.T, filter []bpf.Instruction, arch, nr uint32, args ...uint64) int {
+	t.Helper()
+	vm, err := bpf.NewVM(filter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +66,7 @@ func TestFilter(t *testing.T) {
 		{"a pair of others", true, nativeArch, unix.SYS_SOCKETPAIR, []uint64{unix.AF_TIPC, unix.SOCK_STREAM, 0}, eperm},
 		{"typing into a terminal", false, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI}, eperm},
 		{"typing with a high half", false, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCSTI | high}, eperm},
+		{"pasting into a console", true, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCLINUX}, eperm},
 		{"asking a terminal's size", false, nativeArch, unix.SYS_IOCTL, []uint64{0, unix.TIOCGWINSZ}, pass},
 	}
 	for _, row := range rows {
