@@ -22,7 +22,8 @@ func (c *cli) backupCommand() *cobra.Command {
 		Use:   "backup FILE",
 		Short: "Write the home's database and configuration into one file",
 		Long: "Writes a consistent copy of the database, the configuration, the evolved configuration, the audit log's keys and\n" +
-			"the terminal's log into a new file (0600), also while an instance runs. Secrets in .env.local are put in only when it is encrypted.",
+			"the terminal's log into a new file (0600), also while an instance runs. The secrets in .env.local and the key\n" +
+			"of the stored ones are put in only when it is encrypted.",
 		Example: "  phantom backup phantom.tar.gz\n  phantom backup --recipient age1… phantom.tar.gz.age",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

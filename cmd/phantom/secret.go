@@ -38,7 +38,7 @@ func (c *cli) secretCommand() *cobra.Command {
 			"No command shows a value again.",
 		Example: "  phantom secret set github_token --host api.github.com\n  phantom secret list\n  phantom secret request smtp_password --reason \"to send the report\"",
 	}
-	cmd.AddCommand(c.secretSetCommand(), c.secretListCommand(), c.secretRotateCommand(), c.secretRemoveCommand(), c.secretRotateKeyCommand(), c.secretRequestCommand())
+	cmd.AddCommand(c.secretSetCommand(), c.secretListCommand(), c.secretRotateCommand(), c.secretRemoveCommand(), c.secretRotateKeyCommand(), c.secretRequestCommand(), c.secretResetCommand())
 	return cmd
 }
 
@@ -198,6 +198,49 @@ func (c *cli) secretRequestCommand() *cobra.Command {
 	return cmd
 }
 
+func (c *cli) secretResetCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "reset",
+		Short: "Forget all secrets of a home whose key is lost",
+		Long: "Forgets every stored secret, for a home that does not start because the key that they are sealed under is lost; a backup\n" +
+			"that is not encrypted, for one, does not hold it. A key file that is there is put aside, not removed. Phantom must not run.",
+		Example: "  phantom secret reset --yes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				return usagef("this forgets every stored secret: add --yes if the key is lost for good")
+			}
+			conf, err := c.load(false, config.Overrides{})
+			if err != nil {
+				return err
+			}
+			aside, err := app.ResetVault(asOwner(cmd.Context()), c.bookOptions(conf))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.stdout, "all secrets are forgotten")
+			if aside != "" {
+				fmt.Fprintf(c.stdout, "the key file lies in %s: remove it if no backup needs it\n", aside)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+	return cmd
+}
+
+// asOwner says who acts: whoever may open the home without an instance.
+func asOwner(ctx context.Context) context.Context {
+	return phantom.WithPrincipal(ctx, phantom.Principal{Kind: phantom.KindOwner, Name: "owner", Surface: "command"})
+}
+
+// bookOptions open the books of a home on which no instance runs.
+func (c *cli) bookOptions(conf *config.Config) app.Options {
+	redact := secret.NewRedactor(conf.Secrets...)
+	return app.Options{Config: conf, Version: c.version, Redactor: redact, Log: newLog(c.stderr, "text", max(conf.Log.Level, slog.LevelWarn), redact)}
+}
+
 // keeping returns a command's function that changes secrets: in the running
 // instance, or in the home itself if none runs.
 func (c *cli) keeping(do func(ctx context.Context, k keeper, args []string) error) func(*cobra.Command, []string) error {
@@ -206,8 +249,7 @@ func (c *cli) keeping(do func(ctx context.Context, k keeper, args []string) erro
 		if err != nil {
 			return err
 		}
-		ctx := phantom.WithPrincipal(cmd.Context(), phantom.Principal{Kind: phantom.KindOwner, Name: "owner", Surface: "command"})
-		return errors.Join(do(ctx, k, args), done())
+		return errors.Join(do(asOwner(cmd.Context()), k, args), done())
 	}
 }
 
@@ -223,10 +265,7 @@ func (c *cli) keeper(ctx context.Context) (k keeper, done func() error, err erro
 	if !errors.Is(err, control.ErrNoInstance) {
 		return nil, nil, err
 	}
-	redact := secret.NewRedactor(conf.Secrets...)
-	return local(app.OpenVault(ctx, app.Options{
-		Config: conf, Version: c.version, Redactor: redact, Log: newLog(c.stderr, "text", max(conf.Log.Level, slog.LevelWarn), redact),
-	}))
+	return local(app.OpenVault(ctx, c.bookOptions(conf)))
 }
 
 // local gives a vault's type away, so that an error is no keeper.
