@@ -16,7 +16,9 @@ func (c *call) sql() [][]string {
 	}
 	var out [][]string
 	for stmt := range strings.SplitSeq(strings.ToUpper(unquoted(text)), ";") {
-		stmt = strings.TrimPrefix(stmt, "--COMMAND=")
+		if option, value, ok := strings.Cut(stmt, "="); ok && strings.HasPrefix(strings.TrimSpace(option), "--") {
+			stmt = value
+		}
 		out = append(out, strings.FieldsFunc(stmt, func(r rune) bool { return strings.ContainsRune(" \t\n'\"`(),", r) }))
 	}
 	return out
@@ -42,8 +44,11 @@ func databaseRules() []rule {
 	const why, safer = "destroys a database or all rows of a table", "back it up first and ask the owner"
 	return []rule{
 		{id: "sql-drop", family: family, severity: destructive, programs: "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse sqlcmd sqlplus duckdb cockroach cqlsh pgcli mycli usql snowsql bq litecli influx", reason: why, suggestion: safer, match: func(c *call) bool { return slices.ContainsFunc(c.sql(), landmark.DestroysData) }},
-		{id: "database-drop", family: family, severity: destructive, programs: "dropdb dropuser mysqladmin redis-cli valkey-cli mongosh mongo rails rake artisan php prisma npx knex sequelize alembic python python3 manage.py ./manage.py django-admin bundle supabase etcdctl rabbitmqctl kafka-topics kafka-topics.sh pg_resetwal bin/rails flask typeorm drizzle-kit yarn pnpm bunx mix", reason: why, suggestion: safer, match: dropsDatabase},
+		{id: "database-drop", family: family, severity: destructive, programs: "dropdb dropuser mysqladmin redis-cli valkey-cli mongosh mongo rails rake artisan php prisma npx knex sequelize alembic python python3 manage.py ./manage.py django-admin bundle supabase etcdctl rabbitmqctl kafka-topics kafka-topics.sh pg_resetwal bin/rails flask pg_restore pg_dropcluster typeorm drizzle-kit yarn pnpm bunx mix", reason: why, suggestion: safer, match: dropsDatabase},
 		{id: "search-index-delete", family: family, severity: destructive, programs: "curl http https xh wget", reason: "deletes data over a service's interface", suggestion: "ask the owner", match: func(c *call) bool {
+			if slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, "/_delete_by_query") }) {
+				return true
+			}
 			method, _ := c.opts("XHdouFTAbe", "request", "header", "data").Value("X", "request")
 			if !strings.EqualFold(method, "delete") && !c.has("DELETE", "--method=DELETE") {
 				return false
@@ -61,11 +66,15 @@ func dropsDatabase(c *call) bool {
 	switch c.name {
 	case "dropdb", "dropuser", "pg_resetwal":
 		return !c.asksHelp()
+	case "pg_dropcluster":
+		return len(w) > 0
+	case "pg_restore":
+		return c.opts("dFfhIjlLnNpPStTU").Has("c", "clean")
 	case "mysqladmin":
 		return c.has("drop")
 	case "redis-cli", "valkey-cli":
 		up := strings.ToUpper(all + " " + c.Stdin)
-		return strings.Contains(up, "FLUSHALL") || strings.Contains(up, "FLUSHDB") || strings.Contains(up, "SHUTDOWN") || strings.Contains(up, "KEYS") && strings.Contains(up, "DEL")
+		return strings.Contains(up, "FLUSHALL") || strings.Contains(up, "FLUSHDB") || strings.Contains(up, "SHUTDOWN") || strings.Contains(up, "KEYS") && strings.Contains(up, "DEL") || landmark.Starts(w, "del|unlink|DEL|UNLINK") && unknown(w)
 	case "mongosh", "mongo":
 		text := all + c.Stdin
 		return slices.ContainsFunc([]string{"dropDatabase", ".drop(", "deleteMany({})", "remove({})"}, func(s string) bool { return strings.Contains(text, s) })
@@ -78,7 +87,7 @@ func dropsDatabase(c *call) bool {
 	}
 	return slices.ContainsFunc(c.args(), func(a string) bool {
 		return slices.Contains([]string{"db:drop", "db:reset", "db:purge", "db:wipe", "migrate:fresh", "migrate:reset", "db:drop:all", "db:migrate:undo:all", "schema:drop", "ecto.drop", "ecto.reset"}, a)
-	}) || landmark.Starts(w, "migrate", "reset") || landmark.Starts(w, "prisma", "migrate", "reset") || landmark.Starts(w, "db", "reset|drop") || landmark.Starts(w, "downgrade", "base") ||
+	}) || landmark.Starts(w, "migrate", "reset") || landmark.Starts(w, "prisma", "migrate", "reset") || landmark.Starts(w, "db", "reset|drop") || landmark.Starts(w, "downgrade", "base") || landmark.Starts(w, "db", "downgrade", "base") || c.has("migrate:rollback") && c.has("--all") ||
 		len(w) > 1 && slices.Contains([]string{"flush", "reset_db", "sqlflush"}, w[1]) && strings.Contains(w[0], "manage.py") || strings.Contains(c.name, "manage.py") && landmark.Starts(w, "flush|reset_db") || landmark.Starts(w, "prisma", "db", "push") && c.has("--force-reset") || landmark.Starts(w, "db", "push") && c.has("--force-reset")
 }
 
@@ -86,7 +95,7 @@ func cloudRules() []rule {
 	const family = "cloud"
 	const safer = "ask the owner; name one resource"
 	return []rule{
-		{id: "cloud-delete", family: family, severity: destructive, programs: "aws gcloud az gsutil doctl hcloud linode-cli flyctl fly heroku vercel netlify eksctl kops oci ibmcloud aliyun scw vultr-cli wrangler firebase s3cmd rclone mc b2 azcopy railway openstack nomad consul vault", reason: "deletes resources in the cloud", suggestion: safer, match: deletesCloud},
+		{id: "cloud-delete", family: family, severity: destructive, programs: "aws gcloud az gsutil doctl hcloud linode-cli flyctl fly heroku vercel netlify eksctl kops oci ibmcloud aliyun scw vultr-cli wrangler firebase s3cmd rclone mc b2 azcopy railway openstack nomad consul vault lxc incus docker-machine multipass kind minikube k3d", reason: "deletes resources in the cloud", suggestion: safer, match: deletesCloud},
 		{id: "kubernetes-delete", family: family, severity: destructive, programs: "kubectl oc k k3s microk8s", reason: "deletes or empties many things in a cluster", suggestion: safer, match: func(c *call) bool {
 			o := c.opts("nlfcos", "namespace", "context", "kubeconfig", "selector", "filename", "cluster", "user", "output", "replicas", "timeout", "grace-period")
 			w := o.Operands
@@ -106,7 +115,9 @@ func cloudRules() []rule {
 				return o.Has("force")
 			case "scale":
 				n, _ := o.Value("replicas")
-				return n == "0" && (o.Has("all") || len(w) < 3)
+				return n == "0"
+			case "patch":
+				return strings.Contains(strings.Join(w, " "), "finalizers")
 			}
 			return false
 		}},
@@ -140,7 +151,18 @@ func deletesCloud(c *call) bool {
 		if landmark.Starts(w, "s3", "rb") || landmark.Starts(w, "s3", "rm") && o.Has("recursive") || landmark.Starts(w, "s3", "sync|mv") && o.Has("delete") {
 			return true
 		}
+	case "gcloud":
+		if landmark.Starts(w, "storage", "rm") && (o.Has("r", "recursive") || slices.ContainsFunc(w, func(a string) bool { return strings.HasSuffix(a, "*") })) {
+			return true
+		}
+	case "lxc", "incus", "docker-machine":
+		return landmark.Starts(w, "delete|rm")
+	case "multipass", "kind", "minikube", "k3d":
+		return c.has("delete") && c.has("--all", "--purge", "-a")
 	case "gsutil", "s3cmd", "mc":
+		if landmark.Starts(w, "rm|del") && slices.ContainsFunc(w, func(a string) bool { return strings.HasSuffix(a, "*") }) {
+			return true
+		}
 		return slices.ContainsFunc(w, func(a string) bool { return a == "rb" }) || c.has("rm", "del", "delete") && c.has("-r", "-R", "--recursive", "--force", "-rf", "**") || landmark.Starts(w, "rsync") && c.has("-d")
 	case "rclone":
 		return landmark.Starts(w, "purge|delete|sync|rmdirs|cleanup") && (!landmark.Starts(w, "sync") || o.Has("delete-excluded"))
@@ -157,7 +179,7 @@ func deletesCloud(c *call) bool {
 	}
 	for _, a := range w {
 		for _, verb := range []string{"delete", "terminate", "destroy", "purge", "remove-", "deregister", "deactivate", "schedule-key-deletion"} {
-			if a == verb || strings.HasPrefix(a, verb+"-") || strings.HasSuffix(verb, "-") && strings.HasPrefix(a, verb) || a == "rebuild" {
+			if a == verb || strings.HasPrefix(a, verb+"-") || strings.HasPrefix(a, "batch-"+verb) || strings.HasSuffix(verb, "-") && strings.HasPrefix(a, verb) || a == "rebuild" {
 				return true
 			}
 		}

@@ -48,7 +48,7 @@ func dockerRules() []rule {
 			return landmark.Starts(w, "down|kill|stop|rm") && !c.has("--help", "--dry-run")
 		}},
 		make("docker-rm-force", "removes or kills containers that run", "stop the one container by name first", func(_ *call, w []string) bool {
-			return landmark.Starts(w, "rm|remove") && (force(w) || unknown(w)) || w[0] == "kill" || landmark.Starts(w, "stop|restart|pause") && (unknown(w) || slices.Contains(w, "phantom"))
+			return landmark.Starts(w, "pod", "rm|kill|stop") || landmark.Starts(w, "rm|remove") && (force(w) || unknown(w)) || w[0] == "kill" || landmark.Starts(w, "stop|restart|pause") && (unknown(w) || slices.Contains(w, "phantom"))
 		}),
 		make("docker-rmi-force", "removes images that may be in use", "remove one image by name", func(_ *call, w []string) bool {
 			return landmark.Starts(w, "rmi") && (force(w) || unknown(w)) || landmark.Starts(w, "image", "rm") && (force(w[1:]) || unknown(w))

@@ -46,6 +46,13 @@ func (c *call) removed() (trees, files []string) {
 		if c.deletes() && len(o.Operands) > 1 && !strings.Contains(o.Operands[len(o.Operands)-1], ":") {
 			return o.Operands[len(o.Operands)-1:], nil
 		}
+		if c.has("--remove-source-files") && len(o.Operands) > 1 {
+			return o.Operands[:len(o.Operands)-1], nil
+		}
+	case "tar", "gtar", "bsdtar":
+		if c.has("--remove-files") {
+			return c.opts("fCITXbgKNVLHF", "file", "directory", "exclude").Operands, nil
+		}
 	case "robocopy", "find", "gfind":
 		return c.found()
 	}
@@ -111,7 +118,7 @@ func (c *call) worst(paths []string) place.Harm {
 }
 
 func deleteRules() []rule {
-	const names = "rm grm srm trash gio rimraf wipe npx bunx npm pnpm yarn unlink rmdir mv gmv rsync find gfind"
+	const names = "rm grm srm trash gio rimraf wipe npx bunx npm pnpm yarn unlink rmdir mv gmv rsync find gfind tar gtar bsdtar"
 	const family = "recursive-delete"
 	return []rule{
 		{id: "delete-root", family: family, severity: critical, programs: names, reason: "deletes or moves away the system's root, a home, the workspace as a whole, or a place that only the run decides", suggestion: saferDelete, match: func(c *call) bool {
@@ -190,6 +197,12 @@ func (c *call) written() []string {
 		}
 	case "ed", "ex", "vi", "vim", "nvim", "nano", "emacs":
 		out = append(out, c.words()...)
+	case "find", "gfind":
+		for i, a := range c.args() {
+			if slices.Contains([]string{"-fprint", "-fprintf", "-fprint0", "-fls"}, a) && i+1 < len(c.args()) {
+				out = append(out, c.args()[i+1])
+			}
+		}
 	case "shred":
 		out = append(out, c.opts("ns", "iterations", "size").Operands...)
 	}
@@ -244,7 +257,7 @@ func diskRules() []rule {
 			}
 			return len(c.Argv) > 1 && !c.asksHelp()
 		}),
-		tool("volume-manager", "pvcreate pvremove vgremove vgreduce lvremove lvreduce cryptsetup mdadm zpool zfs btrfs dmsetup diskutil", func(c *call) bool {
+		tool("volume-manager", "pvcreate pvremove vgremove vgreduce lvremove lvreduce lvconvert sg_format cryptsetup mdadm zpool zfs btrfs dmsetup diskutil", func(c *call) bool {
 			switch c.name {
 			case "cryptsetup":
 				return c.has("luksFormat", "erase", "luksErase", "luksKillSlot", "luksRemoveKey", "reencrypt")
@@ -263,10 +276,14 @@ func diskRules() []rule {
 			}
 			return len(c.Argv) > 1 && !c.asksHelp()
 		}),
-		{id: "mount-change", family: "filesystem", severity: destructive, programs: "umount swapoff mount tune2fs debugfs losetup xfs_repair resize2fs", reason: "changes what is mounted or how a file system is kept", suggestion: ask, match: func(c *call) bool {
+		{id: "mount-change", family: "filesystem", severity: destructive, programs: "umount swapoff mount tune2fs debugfs losetup xfs_repair resize2fs fsck e2fsck vgchange", reason: "changes what is mounted or how a file system is kept", suggestion: ask, match: func(c *call) bool {
 			switch c.name {
 			case "mount":
 				return len(c.words()) > 0 && !c.has("-l")
+			case "fsck", "e2fsck":
+				return c.opts("bBCEjlLz").Has("y", "p", "a", "f")
+			case "vgchange":
+				return c.has("-an", "n")
 			case "debugfs":
 				return c.opts("Rf").Has("w")
 			case "tune2fs":
@@ -303,6 +320,9 @@ func permissionRules() []rule {
 			switch {
 			case c.name == "chattr":
 				targets = slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return t[:min(1, len(t))] == "+" || t[:min(1, len(t))] == "=" })
+			case c.name == "chmod" && slices.ContainsFunc(c.args(), func(a string) bool { return len(a) > 1 && a[0] == '-' && strings.Trim(a[1:], "rwxXst") == "" }):
+				// The mode looks like an option.
+				targets = slices.DeleteFunc(slices.Clone(c.args()), func(a string) bool { return strings.HasPrefix(a, "-") })
 			case c.name != "setfacl" && !o.Has("reference") && len(targets) > 0:
 				targets = targets[1:]
 			}

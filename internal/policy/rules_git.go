@@ -87,7 +87,7 @@ func gitRules() []rule {
 			}
 			return false
 		}),
-		{id: "git-directory", family: "git", severity: destructive, programs: "rm rimraf trash", reason: "deletes a repository's history", suggestion: "delete only the working files", match: func(c *call) bool {
+		{id: "git-directory", family: "git", severity: destructive, programs: "rm rimraf trash mv find", reason: "deletes a repository's history", suggestion: "delete only the working files", match: func(c *call) bool {
 			trees, _ := c.removed()
 			return slices.ContainsFunc(trees, func(t string) bool {
 				t = strings.TrimRight(t, "/*")

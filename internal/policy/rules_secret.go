@@ -75,6 +75,9 @@ func (c *call) readPaths() []string {
 			operands = nil
 		}
 	}
+	if strings.HasSuffix(c.name, "grep") || c.name == "rg" {
+		operands = append(operands, o.Values("include", "glob", "g")...)
+	}
 	return append(out, operands...)
 }
 
@@ -82,7 +85,7 @@ func secretRules() []rule {
 	const family = "secrets"
 	const safer = "use ${secret:name}, which fills the value in where it is needed"
 	return []rule{
-		{id: "environment-dump", family: family, severity: destructive, programs: "env printenv set export declare typeset ps", reason: "prints the environment, which may hold secrets", suggestion: "print the one variable you need", match: dumpsEnvironment},
+		{id: "environment-dump", family: family, severity: destructive, programs: "env printenv set export declare typeset ps docker podman", reason: "prints the environment, which may hold secrets", suggestion: "print the one variable you need", match: dumpsEnvironment},
 		{id: "secret-file", family: family, severity: destructive, reason: "shows or sends a file that usually holds secrets", suggestion: safer, match: func(c *call) bool {
 			paths := c.Reads
 			if !c.Wrapper {
@@ -93,16 +96,22 @@ func secretRules() []rule {
 					return false
 				}
 				path := c.abs(f)
-				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || landmark.SecretPattern(f) || strings.HasSuffix(f, "/environ")
+				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || landmark.SecretPattern(f) || landmark.SecretPattern(path) || strings.HasSuffix(f, "/environ")
 			})
 		}},
 		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: func(c *call) bool { return landmark.OpensStore(c.name, c.args(), c.words(), shell.GitWords(c.Argv)) }},
 		{id: "metadata-service", family: family, severity: blocked, reason: "asks the cloud's metadata service, which hands out credentials", suggestion: "ask the owner for what you need", match: func(c *call) bool {
+			if slices.ContainsFunc(slices.Concat(c.Reads, c.Writes), func(r string) bool {
+				return strings.HasPrefix(r, "/dev/tcp/") && landmark.Metadata(strings.Split(r, "/")[3])
+			}) {
+				return true
+			}
 			if slices.Contains([]string{"echo", "printf", "grep", "rg", "git", "gh", "sed", "awk", "egrep", "jq", "man", "tee"}, c.name) || c.Wrapper {
 				return false
 			}
-			return slices.ContainsFunc(c.args(), landmark.Metadata) || slices.ContainsFunc(c.Reads, func(r string) bool {
-				return strings.HasPrefix(r, "/dev/tcp/") && landmark.Metadata(strings.Split(r, "/")[3])
+			return slices.ContainsFunc(c.args(), func(a string) bool {
+				// The address may stand among others in one word, as in --resolve.
+				return landmark.Metadata(a) || strings.Count(a, ".") >= 3 && slices.ContainsFunc(strings.FieldsFunc(a, func(r rune) bool { return strings.ContainsRune(":,=/@", r) }), landmark.Metadata)
 			})
 		}},
 	}
@@ -127,6 +136,8 @@ func dumpsEnvironment(c *call) bool {
 		return len(c.Argv) == 1 && !filtered
 	case "export", "declare", "typeset":
 		return !filtered && (len(c.Argv) == 1 || c.has("-p", "-px", "-xp", "-x") && len(w) == 0)
+	case "docker", "podman":
+		return landmark.Starts(c.dockerWords(), "inspect") && strings.Contains(strings.Join(c.args(), " "), "Env")
 	case "ps":
 		return slices.ContainsFunc(c.args(), func(a string) bool {
 			return !strings.HasPrefix(a, "-") && strings.Contains(a, "e") && strings.Trim(a, "aeuxwf") == "" && a != "e" || a == "e" || a == "eww"

@@ -15,7 +15,7 @@ func logRules() []rule {
 	const family = "logs"
 	const why, safer = "removes the record of what happened", "rotate logs with logrotate, or ask the owner"
 	return []rule{
-		{id: "history-clear", family: family, severity: destructive, programs: "history fc unset export declare typeset set", reason: why, suggestion: "leave the history alone", match: func(c *call) bool {
+		{id: "history-clear", family: family, severity: destructive, programs: "history fc unset set", reason: why, suggestion: "leave the history alone", match: func(c *call) bool {
 			switch c.name {
 			case "history":
 				return c.opts("d").Has("c", "d", "w", "r")
@@ -26,7 +26,7 @@ func logRules() []rule {
 			case "set":
 				return c.has("+o") && c.has("history")
 			}
-			return c.has("HISTFILE=", "HISTSIZE=", "HISTFILESIZE=")
+			return false
 		}},
 		{id: "log-wipe", family: family, severity: destructive, reason: why, suggestion: safer, match: func(c *call) bool {
 			if c.name == "touch" || c.name == "logger" {
@@ -77,6 +77,12 @@ func processRules() []rule {
 			}
 			return slices.ContainsFunc(w, landmark.Ours)
 		}},
+		{id: "attach", family: family, severity: critical, programs: "gdb lldb strace ltrace gcore gdbserver perf rr pyrasite py-spy reptyr frida", reason: "looks into Phantom's own process, or that of init", suggestion: "debug a process that you started", match: func(c *call) bool {
+			o := c.opts("poexdsn", "pid", "attach")
+			return slices.ContainsFunc(slices.Concat(o.Values("p", "pid", "attach"), o.Operands), func(p string) bool {
+				return p == "1" || strings.HasPrefix(p, shell.Unknown) && (strings.Contains(p, "phantom") || c.searched("phantom"))
+			})
+		}},
 		{id: "own-command", family: family, severity: critical, programs: "phantom", reason: "uses Phantom's own commands as the owner would", suggestion: "ask the owner", match: func(c *call) bool {
 			w := c.opts("", "home").Operands
 			return len(w) > 0 && !c.asksHelp() && !landmark.Starts(w, "guard|status|doctor|version|help|redact|cost|completion")
@@ -94,7 +100,7 @@ func processRules() []rule {
 		{id: "init-script", family: family, severity: destructive, reason: "stops a service that the machine needs", suggestion: "ask the owner", match: func(c *call) bool {
 			return len(c.Argv) > 1 && strings.HasPrefix(c.Argv[0], "/etc/init.d/") && landmark.Vital(c.name) && c.has("stop", "restart")
 		}},
-		{id: "power", family: "power", severity: destructive, programs: "reboot poweroff halt shutdown init telinit systemctl rtcwake kexec loginctl pm-suspend pm-hibernate dbus-send busctl", reason: "turns the machine off or restarts it", suggestion: "ask the owner to do this", match: func(c *call) bool {
+		{id: "power", family: "power", severity: destructive, programs: "reboot poweroff halt shutdown init telinit systemctl rtcwake kexec loginctl pm-suspend pm-hibernate dbus-send busctl ipmitool virsh", reason: "turns the machine off or restarts it", suggestion: "ask the owner to do this", match: func(c *call) bool {
 			w := c.words()
 			switch c.name {
 			case "shutdown":
@@ -104,11 +110,15 @@ func processRules() []rule {
 			case "init", "telinit":
 				return landmark.Starts(w, "0|1|6|s|S|q")
 			case "systemctl", "loginctl":
-				return landmark.Starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
+				return landmark.Starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|default|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
 			case "dbus-send", "busctl":
 				return slices.ContainsFunc(c.args(), func(a string) bool {
 					return strings.Contains(a, "Reboot") || strings.Contains(a, "PowerOff") || strings.Contains(a, "Suspend") || strings.Contains(a, "Halt")
 				})
+			case "ipmitool":
+				return c.has("power") && c.has("off", "cycle", "reset", "soft")
+			case "virsh":
+				return landmark.Starts(w, "destroy|undefine|shutdown|reboot|vol-delete|pool-delete|snapshot-delete")
 			case "kexec":
 				return c.opts("").Has("e", "exec", "l", "load")
 			}
@@ -121,6 +131,8 @@ func processRules() []rule {
 			switch c.name {
 			case "sysctl":
 				return c.has("-w", "--write", "-p", "--system", "--load") || slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, "=") })
+			case "aa-teardown", "aa-disable":
+				return true
 			case "setenforce":
 				return c.has("0", "Permissive")
 			case "modprobe":
@@ -161,6 +173,9 @@ func killsVital(c *call) bool {
 	case "killall5":
 		return !c.has("-h")
 	}
+	if parent, _ := c.opts("PsuUGgtFo", "parent").Value("P", "parent"); parent == "1" && c.name == "pkill" {
+		return true
+	}
 	return slices.ContainsFunc(c.killNames(), func(n string) bool {
 		if strings.ContainsAny(n, "[]?.*|+(\\") && c.matchesVital(n) {
 			return true
@@ -193,7 +208,11 @@ func (c *call) killNames() []string {
 		}
 		args = append(args, a)
 	}
-	return shell.ParseOptions(args, "suUGgPtrFoy", []string{"signal", "user", "euid", "group", "parent", "terminal", "ns"}, false).Operands
+	short := "suUGgPtrF"
+	if c.name != "pkill" {
+		short = "suoyn"
+	}
+	return shell.ParseOptions(args, short, []string{"signal", "user", "euid", "group", "parent", "terminal", "ns"}, false).Operands
 }
 
 // searched reports whether the line looks for processes of that name.

@@ -67,11 +67,12 @@ func AccountFile(path string) bool {
 	if strings.HasPrefix(path, "/etc/cron") {
 		return true
 	}
-	for _, tail := range []string{"/.ssh/authorized_keys", "/.ssh/authorized_keys2", "/.ssh/config", "/.ssh/rc", "/.bashrc", "/.bash_profile", "/.profile", "/.bash_login", "/.bash_logout", "/.zshrc", "/.zprofile", "/.zshenv", "/.pam_environment", "/.xprofile", "/.config/fish/config.fish", "/.netrc"} {
+	for _, tail := range []string{"/.ssh/authorized_keys", "/.ssh/authorized_keys2", "/.ssh/config", "/.ssh/rc", "/.bashrc", "/.bash_profile", "/.profile", "/.bash_login", "/.bash_logout", "/.zshrc", "/.zprofile", "/.zshenv", "/.pam_environment", "/.xprofile", "/.xsession", "/.xinitrc", "/.bash_aliases", "/.zlogin", "/.login", "/.cshrc", "/.kshrc", "/.inputrc", "/.config/fish/config.fish", "/.netrc"} {
 		if strings.HasSuffix(path, tail) {
 			return true
 		}
 	}
+	path += "/"
 	return strings.Contains(path, "/.config/systemd/user/") || strings.Contains(path, "/.config/autostart/") || strings.Contains(path, "/LaunchAgents/") || strings.Contains(path, "/LaunchDaemons/")
 }
 
@@ -114,6 +115,9 @@ func SecretFile(path string) bool {
 // one, takes in a file that usually holds secrets.
 func SecretPattern(pattern string) bool {
 	base := filepath.Base(pattern)
+	if base == "*.pem" || base == "*.key" || base == "*.env" {
+		return true
+	}
 	if !strings.ContainsAny(pattern, "*?[") || Wild(base) || len(strings.Trim(base, "*?[]")) < 2 && base[0] != '.' {
 		return false
 	}

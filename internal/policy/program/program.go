@@ -215,6 +215,11 @@ func Prompt(variable string) bool {
 	return slices.Contains([]string{"PS0", "PS1", "PS2", "PS4", "BASH_ENV", "ENV", "PROMPT_COMMAND"}, variable)
 }
 
+// RunsWords reports whether a program runs each of its words as a command line.
+func RunsWords(name string) bool {
+	return slices.Contains([]string{"hyperfine", "heroku", "concurrently", "onchange", "pssh", "parallel-ssh", "dsh", "clush", "salt", "ansible", "npx", "tsp", "sem", "watchexec", "nodemon", "xterm", "fly", "flyctl", "sops", "multipass"}, name)
+}
+
 // Prose reports whether an option's value is a text for people.
 func Prose(option string) bool {
 	return slices.Contains([]string{"-m", "--message", "--description", "--desc", "--title", "--body", "--comment", "--note", "--notes", "--subject", "--reason", "--text", "--label", "--name", "--summary", "--prompt", "--msg", "-t", "-b"}, option)

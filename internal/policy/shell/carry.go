@@ -116,10 +116,10 @@ func runOther(m *machine, argv []string, in *stream) string {
 	s.trailing(argv, in)
 	for i, a := range argv[1:] {
 		if strings.ContainsAny(a, " \t\n") {
-			if i > 0 && (program.Prose(argv[i]) || strings.HasPrefix(argv[i], "-") && program.Prose("-"+strings.TrimLeft(argv[i], "-"))) {
-				continue
+			// A lone word is prose, unless the program is known to run such words.
+			if i > 0 && strings.HasPrefix(argv[i], "-") && !program.Prose(argv[i]) || program.RunsWords(name) {
+				s.guess(a)
 			}
-			s.guess(a)
 		}
 		for _, mark := range []string{"exec=", "EXEC:", "SYSTEM:", "SHELL="} {
 			if _, cmd, ok := strings.Cut(a, mark); ok {

@@ -77,6 +77,23 @@ func runCode(m *machine, argv []string, in *stream) string {
 	return Unknown
 }
 
+// libraries are the options of an interpreter that take a value which is no code.
+func libraries(lang string) []string {
+	switch lang {
+	case "python", "pypy", "ipython":
+		return []string{"-W", "-X"}
+	case "perl":
+		return []string{"-I", "-M", "-F"}
+	case "ruby", "jruby":
+		return []string{"-r", "-I", "-W", "-F"}
+	case "node", "nodejs", "bun", "deno":
+		return []string{"-r", "--require", "--import", "--loader"}
+	case "php":
+		return []string{"-d", "-c"}
+	}
+	return nil
+}
+
 // awk walks what programs of awk run by pipes and calls, and the files that
 // they write.
 func (m *machine) awk(name string, codes []string) {
@@ -169,12 +186,10 @@ func inline(lang string, args []string) (codes []string, script string) {
 		case slices.Contains(long, a) && i+1 < len(args):
 			i++
 			codes = append(codes, args[i])
-		case strings.HasPrefix(a, "--"):
-			for _, l := range long {
-				if v, ok := strings.CutPrefix(a, l+"="); ok {
-					codes = append(codes, v)
-				}
-			}
+		case slices.Contains(libraries(lang), a) && i+1 < len(args):
+			i++
+		case len(a) > 2 && slices.Contains(libraries(lang), a[:2]):
+			// A library, a path or a warning in the same word.
 		default:
 			at := strings.IndexAny(a[1:], short)
 			if at < 0 {
@@ -264,6 +279,9 @@ func (m *machine) code(via, text string, runs bool) {
 				s.code(via, l, false)
 			}
 		}
+	}
+	if has([]string{"socket", "Socket", "TCPSocket", "fsockopen", "net"}) && (has([]string{"dup2", "fsockopen", "TCPSocket"}) && has([]string{"exec", "spawn", "popen", "pty", "call", "dup2", "proc_open", "system"}) || strings.Contains(text, `">&`) && has([]string{"exec"}) || has([]string{"connect"}) && has([]string{"pty"}) || has([]string{"net"}) && has([]string{"pipe"}) && has([]string{"spawn", "exec"})) {
+		m.problem(HiddenCode, "the code gives another machine a shell")
 	}
 	if dumps(text) {
 		s.emit(Call{Argv: []string{"env"}})

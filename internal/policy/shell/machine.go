@@ -137,6 +137,9 @@ func (m *machine) content(path string) string {
 	if text, ok := m.files[m.abs(path)]; ok {
 		return text
 	}
+	if filepath.Ext(path) == ".pid" {
+		return Unknown + strings.TrimSuffix(filepath.Base(path), ".pid")
+	}
 	return Unknown
 }
 
@@ -283,6 +286,9 @@ func (m *machine) disclose(c *syntax.CallExpr, argv []string) {
 	for _, w := range c.Args {
 		syntax.Walk(w, func(n syntax.Node) bool {
 			if p, ok := n.(*syntax.ParamExp); ok && p.Exp == nil && p.Param != nil && !p.Length {
+				if p.Excl && p.Names == 0 && p.Index == nil {
+					m.emit(Call{Argv: []string{"env"}})
+				}
 				if _, set := m.vars[p.Param.Value]; !set {
 					m.emit(Call{Argv: []string{"printenv", p.Param.Value}})
 				}

@@ -328,6 +328,9 @@ func (m *machine) hooked(name, v string) {
 		}
 		m.invoke(append([]string{"make"}, strings.Fields(v)...), redirs{}, &stream{})
 	}
+	if name == "HISTFILE" && (v == "" || v == "/dev/null" || strings.HasPrefix(v, "/tmp/")) || (name == "HISTSIZE" || name == "HISTFILESIZE") && (v == "0" || v == "") {
+		m.emit(Call{Argv: []string{"unset", "HISTFILE"}})
+	}
 	if program.Hook(name) && strings.ContainsAny(strings.TrimSpace(v), " \t/") {
 		m.sub().script(strings.TrimLeft(v, "|-!"), &stream{})
 	}

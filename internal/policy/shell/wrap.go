@@ -444,6 +444,11 @@ func runContainer(m *machine, argv []string, in *stream) string {
 		if e, ok := o.Value("entrypoint"); ok && len(rest) > 0 {
 			rest = append([]string{rest[0], e}, rest[1:]...)
 		}
+	case "debug":
+		if i := slices.Index(words, "--"); i >= 0 && i+1 < len(words) {
+			return s.invoke(words[i+1:], redirs{}, in)
+		}
+		return Unknown
 	default:
 		return Unknown
 	}
