@@ -33,9 +33,8 @@ func (k ReachKind) String() string {
 	return "unknown"
 }
 
-// Reach is what a command line would do with the network, and what follows
-// from that where untrusted text is in the context. It says nothing of the
-// line's other dangers.
+// Reach is what a line would do with the network, and what follows where untrusted
+// text is in the context. It says nothing of the line's other dangers.
 type Reach struct {
 	Kind    ReachKind
 	Verdict phantom.Verdict

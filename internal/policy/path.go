@@ -128,5 +128,5 @@ func (p *Policy) opened(path string, write bool) bool {
 			dirs = append(dirs, filepath.Clean(g.Path))
 		}
 	}
-	return place.Within(withTargets(p.cfg.Files, dirs), path)
+	return place.Within(place.WithTargets(p.cfg.Files, dirs), path)
 }

@@ -60,8 +60,7 @@ type BlockRule struct {
 // Resolver is the guard's only window to the file system.
 type Resolver = place.Resolver
 
-// Disk returns a resolver that reads links, directories and small files of the
-// machine, and nothing else.
+// Disk returns a resolver that only reads.
 func Disk() Resolver { return place.Disk{} }
 
 // Policy judges by one configuration. The zero value blocks everything.
@@ -90,13 +89,17 @@ func New(cfg Config) (*Policy, error) {
 			return nil, fmt.Errorf("policy: the %s %q is not an absolute path", name, path)
 		}
 	}
-	for _, path := range slices.Concat(cfg.Protected, cfg.Readable, grantPaths(cfg.Grants)) {
+	named := slices.Concat(cfg.Protected, cfg.Readable)
+	for _, g := range cfg.Grants {
+		named = append(named, g.Path)
+	}
+	for _, path := range named {
 		if !filepath.IsAbs(path) {
 			return nil, fmt.Errorf("policy: %q is not an absolute path; write it from / in guard.yaml", path)
 		}
 	}
-	cfg.Protected = withTargets(cfg.Files, cfg.Protected)
-	cfg.Readable = withTargets(cfg.Files, cfg.Readable)
+	cfg.Protected = place.WithTargets(cfg.Files, cfg.Protected)
+	cfg.Readable = place.WithTargets(cfg.Files, cfg.Readable)
 	p := &Policy{cfg: cfg, rules: map[string][]rule{}}
 	all, err := settled(cfg)
 	if err != nil {
@@ -125,27 +128,6 @@ func New(cfg Config) (*Policy, error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-func grantPaths(grants []Grant) []string {
-	var out []string
-	for _, g := range grants {
-		out = append(out, g.Path)
-	}
-	return out
-}
-
-// withTargets adds where the paths lead to, so that both names are protected.
-func withTargets(files Resolver, paths []string) []string {
-	var out []string
-	for _, path := range paths {
-		path = filepath.Clean(path)
-		out = append(out, path)
-		if real, err := files.Resolve(path); err == nil && real != path {
-			out = append(out, real)
-		}
-	}
-	return out
 }
 
 // settled returns the rules as guard.yaml leaves them.

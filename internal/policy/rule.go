@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"phantom/internal/phantom"
+	"phantom/internal/policy/program"
 	"phantom/internal/policy/shell"
 )
 
@@ -81,25 +82,12 @@ func (b BlockRule) rule() (rule, error) {
 	}
 	match := func(c *call) bool {
 		for _, want := range b.Args {
-			if !slices.ContainsFunc(c.args(), func(a string) bool { return wordMatches(want, a) }) {
+			// A word that only the run knows may be just the one that the owner wanted blocked.
+			if !slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, shell.Unknown) || program.Matches(want, a) }) {
 				return false
 			}
 		}
 		return true
 	}
 	return rule{id: b.ID, family: "owner", severity: critical, programs: b.Program, reason: b.Reason, match: match}, nil
-}
-
-func wordMatches(want, arg string) bool {
-	if strings.Contains(arg, shell.Unknown) {
-		// It may be just that word, and the owner wanted that word blocked.
-		return true
-	}
-	if begin, ok := strings.CutSuffix(want, "*"); ok {
-		return strings.HasPrefix(arg, begin)
-	}
-	if len(want) == 2 && want[0] == '-' && len(arg) > 1 && arg[0] == '-' && arg[1] != '-' {
-		return strings.Contains(arg[1:], want[1:])
-	}
-	return arg == want
 }

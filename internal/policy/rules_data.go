@@ -15,28 +15,13 @@ func (c *call) sql() [][]string {
 		text += " ; " + c.Stdin
 	}
 	var out [][]string
-	for stmt := range strings.SplitSeq(strings.ToUpper(unquoted(text)), ";") {
+	for stmt := range strings.SplitSeq(strings.ToUpper(landmark.Unquoted(text)), ";") {
 		if option, value, ok := strings.Cut(stmt, "="); ok && strings.HasPrefix(strings.TrimSpace(option), "--") {
 			stmt = value
 		}
 		out = append(out, strings.FieldsFunc(stmt, func(r rune) bool { return strings.ContainsRune(" \t\n'\"`(),", r) }))
 	}
 	return out
-}
-
-// unquoted takes the string literals out of SQL, unless they may be run.
-func unquoted(sql string) string {
-	up := strings.ToUpper(sql)
-	if strings.Contains(up, "EXEC") || strings.Contains(up, "PREPARE") || strings.Contains(up, "FORMAT(") {
-		return sql
-	}
-	var out strings.Builder
-	for i, part := range strings.Split(sql, "'") {
-		if i%2 == 0 {
-			out.WriteString(part)
-		}
-	}
-	return out.String()
 }
 
 func databaseRules() []rule {

@@ -7,6 +7,7 @@ import (
 
 	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/place"
+	"phantom/internal/policy/program"
 	"phantom/internal/policy/shell"
 )
 
@@ -164,7 +165,7 @@ func protectedRules() []rule {
 		}
 		write := !landmark.Looker(c.name) || c.name == "find" && c.has("-delete", "-exec", "-execdir", "-fprint", "-ok")
 		for i, a := range c.Argv {
-			if i > 0 && (c.message(i) || c.pattern(i)) {
+			if i > 0 && (program.Message(c.name, c.Argv, i) || program.Pattern(c.name, c.Argv, i)) {
 				continue
 			}
 			for _, part := range landmark.PathsIn(a) {
@@ -175,26 +176,6 @@ func protectedRules() []rule {
 		}
 		return false
 	}}}
-}
-
-// message reports whether argument i is prose: a commit message or a title.
-func (c *call) message(i int) bool {
-	if c.name != "git" && c.name != "gh" && c.name != "glab" {
-		return false
-	}
-	return slices.Contains([]string{"-m", "--message", "-t", "--title", "-b", "--body", "--grep", "-S"}, c.Argv[i-1]) || strings.HasPrefix(c.Argv[i], "-m")
-}
-
-// pattern reports whether argument i is what a filter looks for or does.
-func (c *call) pattern(i int) bool {
-	if !slices.Contains([]string{"grep", "egrep", "fgrep", "rg", "ag", "ack", "sed", "gsed", "awk", "gawk", "mawk", "jq", "tr"}, c.name) {
-		return false
-	}
-	if slices.Contains([]string{"-e", "--regexp", "--expression"}, c.Argv[i-1]) {
-		return true
-	}
-	first := slices.IndexFunc(c.args(), func(a string) bool { return !strings.HasPrefix(a, "-") })
-	return first+1 == i && !c.has("-e", "-f", "--regexp", "--file", "--expression")
 }
 
 // touches reports whether arg names a protected file, or a wildcard or link

@@ -99,6 +99,21 @@ func Essential(pkg string) bool {
 	}, pkg)
 }
 
+// Unquoted takes the string literals out of SQL, unless they may be run.
+func Unquoted(sql string) string {
+	up := strings.ToUpper(sql)
+	if strings.Contains(up, "EXEC") || strings.Contains(up, "PREPARE") || strings.Contains(up, "FORMAT(") {
+		return sql
+	}
+	var out strings.Builder
+	for i, part := range strings.Split(sql, "'") {
+		if i%2 == 0 {
+			out.WriteString(part)
+		}
+	}
+	return out.String()
+}
+
 func DestroysData(words []string) bool {
 	for i, w := range words {
 		next := ""

@@ -50,6 +50,19 @@ func Within(dirs []string, path string) bool {
 	return slices.ContainsFunc(dirs, func(d string) bool { return landmark.Under(d, path) })
 }
 
+// WithTargets adds where the paths lead to, so that both names are protected.
+func WithTargets(files Resolver, paths []string) []string {
+	var out []string
+	for _, path := range paths {
+		path = filepath.Clean(path)
+		out = append(out, path)
+		if real, err := files.Resolve(path); err == nil && real != path {
+			out = append(out, real)
+		}
+	}
+	return out
+}
+
 // Harm places an absolute path, wildcards included, and where it leads to.
 func (p *Places) Harm(path string) Harm {
 	worst := p.Place(path)
