@@ -146,7 +146,7 @@ func (t *turn) call(ctx context.Context, call phantom.ToolCall) (phantom.ToolRes
 			parked = t.park(ctx, phantom.TurnWaiting)
 		case tool.Decided:
 			parked = t.park(ctx, phantom.TurnRunning)
-		case tool.Started, tool.Finished:
+		case tool.Started, tool.Linked, tool.Finished:
 		}
 	})
 	return r, errors.Join(err, parked)

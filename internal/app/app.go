@@ -244,7 +244,7 @@ func (a *App) openGuard(ctx context.Context) error {
 		return err
 	}
 	a.tools, err = tool.New(tool.Deps{
-		DB: a.db, Guard: guards.Policy, Sandbox: a.sandbox, Web: guards.Web, Memory: a.memory, Approvals: a.approvals, Audit: a.audit,
+		DB: a.db, Guard: guards.Policy, Sandbox: a.sandbox, Web: guards.Web, Memory: a.memory, Secrets: a.vault, Approvals: a.approvals, Audit: a.audit,
 		Redactor: a.redact, Places: places(a.Config), Shell: shell(a.Config), Log: a.part("tool"),
 	})
 	if err != nil {

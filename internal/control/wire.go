@@ -90,6 +90,8 @@ func agentEvent(e agent.Event) (Event, bool) {
 		shown.Kind, shown.Question = EventAsked, e.Tool.Question
 	case tool.Decided:
 		shown.Kind = EventDecided
+	case tool.Linked:
+		shown.Kind, shown.Text = EventNotice, e.Tool.Link
 	case tool.Started:
 		shown.Kind = EventStarted
 	case tool.Finished:

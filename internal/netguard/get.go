@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+
+	"phantom/internal/secret"
 )
 
 // Page is what an address answered with.
@@ -19,9 +21,16 @@ type Page struct {
 	Truncated bool // the answer is longer than Body
 }
 
+// Header is a request header with a secret in it.
+type Header struct {
+	Name          string
+	Before, After string // what stands around the secret
+	Secret        secret.Value
+}
+
 // Get fetches a page within 10 s, 1 MB and three redirects. An answer that is
 // longer comes cut; one in an encoding that is not read is refused.
-func (g *Guard) Get(ctx context.Context, rawURL string) (Page, error) {
+func (g *Guard) Get(ctx context.Context, rawURL string, headers ...Header) (Page, error) {
 	if g == nil || g.client == nil {
 		return Page{}, errNoGuard()
 	}
@@ -35,7 +44,19 @@ func (g *Guard) Get(ctx context.Context, rawURL string) (Page, error) {
 	}
 	req.Header.Set("User-Agent", "Phantom")
 	req.Header.Set("Accept", "text/html, text/*;q=0.9, application/json;q=0.9, */*;q=0.5")
-	resp, err := g.client.Do(req)
+	client := g.client
+	if len(headers) > 0 {
+		if to.url.Scheme != "https" {
+			return Page{}, denied(to.host, ruleScheme, "a secret goes out over https only")
+		}
+		// A redirect is not followed but returned: the secret is for this host.
+		client = g.Client()
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	for _, h := range headers {
+		req.Header.Set(h.Name, h.Before+h.Secret.Reveal()+h.After)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return Page{}, cause(to.host, err)
 	}

@@ -38,6 +38,8 @@ type bashInput struct {
 	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"ends the command after so many seconds (default 120, at most 3600)"`
 	Background     bool   `json:"background,omitempty" jsonschema:"start it as a job and return at once; bash_job shows its output"`
 	Network        bool   `json:"network,omitempty" jsonschema:"the command cannot do without the network, although nothing in it says so; may ask the owner"`
+
+	Secrets map[string]string `json:"secrets,omitempty" jsonschema:"stored secrets to lend to this one command, by the name of the variable that is to hold each; the owner is asked"`
 }
 
 func (c *Chain) bash() (definition, error) {
@@ -57,6 +59,7 @@ type order struct {
 	exposed phantom.Taint
 	// withheld says why it runs without the network.
 	withheld string
+	secrets  map[string]string
 }
 
 func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
@@ -76,7 +79,7 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	o := order{line: in.Command, cwd: cwd, limit: limit}
+	o := order{line: in.Command, cwd: cwd, limit: limit, secrets: in.Secrets}
 	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: in.Command, exact: in.Command}
 	p.lasting = p.verdict.Decision == phantom.Ask
 	judged := p.verdict
@@ -84,6 +87,9 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 		return plan{}, err
 	}
 	p.tainted = !phantom.ReadingFrom(ctx).Taint.Clean() || p.verdict != judged
+	if err := c.lend(ctx, in.Secrets, &p); err != nil {
+		return plan{}, err
+	}
 	if in.Network {
 		p.exact += "\n(with the network)"
 	}
@@ -103,12 +109,12 @@ func (c *Chain) reach(ctx context.Context, in bashInput, o *order, v phantom.Ver
 		o.withheld = "guard.yaml gives commands no network"
 		return v, nil
 	}
-	marked, err := c.marks.all(ctx)
+	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return v, err
 	}
 	read := phantom.ReadingFrom(ctx).Taint
-	found := near(marked, o.cwd)
+	found := marked.Near(o.cwd)
 	reach := c.Guard.Network(in.Command, o.cwd)
 	o.network = true
 	switch at := read.Add(found...); {
@@ -118,7 +124,7 @@ func (c *Chain) reach(ctx context.Context, in bashInput, o *order, v phantom.Ver
 	case reach.Kind == policy.ReachNone:
 		o.network = false
 		o.withheld = fmt.Sprintf("text from %s is at hand", at)
-	case !read.Clean() || !of(marked, o.cwd).Clean() || mentions(marked, in.Command):
+	case !read.Clean() || !marked.Of(o.cwd).Clean() || marked.Mentioned(in.Command):
 		v = raise(v, at, cmp.Or(reach.Verdict.Reason, "it speaks to the network"))
 	}
 	if o.network && (in.Network || reach.Kind != policy.ReachNone) {
@@ -158,12 +164,12 @@ func (c *Chain) runBash(ctx context.Context, o order) output {
 // carryOut runs a command and notes what it read and wrote. The output says how
 // it ended, not what it printed; dir is where it ended.
 func (c *Chain) carryOut(ctx context.Context, o order, shown *capture) (out output, dir string) {
-	marked, err := c.marks.all(ctx)
+	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return failure("the command could not be run: %v", err), ""
 	}
 	if t := phantom.ReadingFrom(ctx).Taint.Add(o.exposed...); !t.Clean() || len(marked) > 0 {
-		if err := c.marks.begin(ctx, o.call, t.Add(near(marked, c.Places.Workspace)...)); err != nil {
+		if err := c.marks.Begin(ctx, o.call, t.Add(marked.Near(c.Places.Workspace)...)); err != nil {
 			return failure("the command could not be run: %v", err), ""
 		}
 	}
@@ -202,6 +208,10 @@ func (c *Chain) shell(ctx context.Context, o order, shown io.Writer) (exit sandb
 	if err := c.checkDir(o.cwd); err != nil { // it was judged a while ago
 		return exit, "", fmt.Errorf("%w: working directory %s: %w", errNotStarted, o.cwd, err)
 	}
+	lent, err := c.resolve(ctx, o.secrets)
+	if err != nil {
+		return exit, "", fmt.Errorf("%w: %w", errNotStarted, err)
+	}
 	report, write, err := os.Pipe()
 	if err != nil {
 		return exit, "", err
@@ -209,7 +219,7 @@ func (c *Chain) shell(ctx context.Context, o order, shown io.Writer) (exit sandb
 	defer func() { err = errors.Join(err, report.Close()) }()
 	exit, err = c.Sandbox.Run(ctx, sandbox.Spec{
 		Profile: c.Shell.Profile, Argv: []string{c.Shell.Path, "--noprofile", "--norc", "-c", script, "bash", o.line},
-		Dir: o.cwd, Env: c.Shell.Env, Stdout: shown, Stderr: shown, Network: o.network, Extra: write,
+		Dir: o.cwd, Env: c.Shell.Env, Secrets: lent, Stdout: shown, Stderr: shown, Network: o.network, Extra: write,
 	})
 	// Every process that could hold the other end is gone, so this read ends.
 	if err := errors.Join(err, write.Close()); err != nil {

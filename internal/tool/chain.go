@@ -24,6 +24,8 @@ import (
 	"phantom/internal/secret"
 	"phantom/internal/store"
 	"phantom/internal/tool/file"
+	"phantom/internal/tool/mark"
+	"phantom/internal/vault"
 )
 
 // Deps is what a Chain needs; every field must be set.
@@ -33,6 +35,7 @@ type Deps struct {
 	Sandbox   runner
 	Web       web
 	Memory    notes
+	Secrets   secrets
 	Approvals asker
 	Audit     *audit.Log
 	Redactor  *secret.Redactor
@@ -55,12 +58,19 @@ type runner interface {
 
 type web interface {
 	URL(rawURL string) phantom.Verdict
-	Get(ctx context.Context, rawURL string) (netguard.Page, error)
+	Get(ctx context.Context, rawURL string, headers ...netguard.Header) (netguard.Page, error)
 }
 
 type notes interface {
 	Remember(ctx context.Context, text string, from phantom.Provenance) (memory.Item, error)
 	Search(ctx context.Context, query string, limit int) ([]memory.Item, error)
+}
+
+type secrets interface {
+	Value(ctx context.Context, name string) (secret.Value, error)
+	ForHost(ctx context.Context, name, host string) (secret.Value, error)
+	List(ctx context.Context) ([]vault.Entry, error)
+	Request(ctx context.Context, r vault.Request) (vault.Link, error)
 }
 
 type asker interface {
@@ -73,7 +83,7 @@ type Chain struct {
 	tools map[string]definition
 	specs []llm.Tool
 	files *file.Tree
-	marks *marks
+	marks *mark.Table
 	jobs  *jobs
 	later sync.WaitGroup // outcomes of background jobs that are still to be audited
 
@@ -83,7 +93,7 @@ type Chain struct {
 // New returns the chain over the built-in tools.
 func New(d Deps) (*Chain, error) {
 	for name, missing := range map[string]bool{
-		"database": d.DB == nil, "guard": d.Guard == nil, "sandbox": d.Sandbox == nil, "web": d.Web == nil, "memory": d.Memory == nil,
+		"database": d.DB == nil, "guard": d.Guard == nil, "sandbox": d.Sandbox == nil, "web": d.Web == nil, "memory": d.Memory == nil, "secrets": d.Secrets == nil,
 		"approvals": d.Approvals == nil, "audit log": d.Audit == nil, "redactor": d.Redactor == nil, "log": d.Log == nil,
 		"workspace": d.Places.Workspace == "", "shell": d.Shell.Path == "",
 	} {
@@ -94,10 +104,10 @@ func New(d Deps) (*Chain, error) {
 	c := &Chain{
 		Deps: d, tools: map[string]definition{}, jobs: newJobs(),
 		files: &file.Tree{Places: d.Places, Guard: d.Guard, Redactor: d.Redactor},
-		marks: &marks{db: d.DB, workspace: d.Places.Workspace},
+		marks: mark.New(d.DB, d.Places.Workspace),
 	}
 	for _, build := range []func() (definition, error){
-		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch,
+		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch, c.requestSecret,
 	} {
 		def, err := build()
 		if err != nil {
@@ -191,6 +201,9 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 	}
 	k.emit(Event{Kind: Started, Call: k.ID, Tool: k.Name, Summary: k.summary})
 	out := k.run(ctx, k.ID)
+	if out.link != "" {
+		k.emit(Event{Kind: Linked, Call: k.ID, Tool: k.Name, Summary: k.summary, Link: out.link})
+	}
 	if out.pending == nil {
 		if err := c.follow(ctx, k.ID, &out); err != nil {
 			return phantom.ToolResult{}, errors.Join(err, c.Audit.Outcome(ctx, intent, outcome(k, out)))

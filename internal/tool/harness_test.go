@@ -23,6 +23,7 @@ import (
 	"phantom/internal/store"
 	"phantom/internal/store/storetest"
 	"phantom/internal/tool/file"
+	"phantom/internal/vault"
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +46,9 @@ func (s site) URL(raw string) phantom.Verdict {
 	return phantom.Verdict{Decision: phantom.Block, Rule: "address", Reason: raw + " is refused"}
 }
 
-func (s site) Get(_ context.Context, raw string) (netguard.Page, error) { return s[raw], nil }
+func (s site) Get(_ context.Context, raw string, _ ...netguard.Header) (netguard.Page, error) {
+	return s[raw], nil
+}
 
 // bench is a chain over real parts, in a home of its own.
 type bench struct {
@@ -55,6 +58,7 @@ type bench struct {
 	db        *store.DB
 	log       *audit.Log
 	questions *approval.Store
+	vault     *vault.Store
 
 	mu     sync.Mutex // guards what follows
 	events []Event
@@ -89,8 +93,14 @@ func setUp(t testing.TB, change func(*Deps)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.vault, err = vault.Open(t.Context(), vault.Options{
+		DB: b.db, Redactor: redactor, Recorder: unrecorded{}, KeyFile: filepath.Join(home, "data", "vault.key"), BaseURL: "https://ada.example",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := Deps{
-		DB: b.db, Guard: guard, Sandbox: confine(t, home, protected), Web: site{}, Memory: recall, Approvals: b.questions, Audit: b.log, Redactor: redactor,
+		DB: b.db, Guard: guard, Sandbox: confine(t, home, protected), Web: site{}, Memory: recall, Secrets: b.vault, Approvals: b.questions, Audit: b.log, Redactor: redactor,
 		Places: file.Places{Workspace: b.path(""), Protected: protected}, Log: slog.New(slog.DiscardHandler),
 		Shell: Shell{Path: "/bin/bash", Profile: sandbox.Computer, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + b.path("")}},
 	}
@@ -102,6 +112,14 @@ func setUp(t testing.TB, change func(*Deps)) *bench {
 	}
 	t.Cleanup(b.Close)
 	return b
+}
+
+// unrecorded stands for the record of changes of the vault, which is the
+// vault's own affair.
+type unrecorded struct{}
+
+func (unrecorded) Record(ctx context.Context, _, _ string, do func(context.Context) error) error {
+	return do(ctx)
 }
 
 func confine(t testing.TB, home string, protected []string) *sandbox.Sandbox {

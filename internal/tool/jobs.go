@@ -206,11 +206,11 @@ func (c *Chain) look(ctx context.Context, j *job, in jobInput) output {
 	}
 	// What a running job has read is known at its end; until then it counts as
 	// having read every marked file.
-	marked, err := c.marks.all(ctx)
+	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return failure("%v", err)
 	}
-	state, running, taint := "[still running]", !j.ended(), j.exposed.Add(near(marked, c.Places.Workspace)...)
+	state, running, taint := "[still running]", !j.ended(), j.exposed.Add(marked.Near(c.Places.Workspace)...)
 	if !running {
 		state, taint = j.end, j.taint
 	}

@@ -28,13 +28,13 @@ func raise(v phantom.Verdict, t phantom.Taint, what string) phantom.Verdict {
 
 // Tainted returns the taint of files of the workspace, by their names in it.
 func (c *Chain) Tainted(ctx context.Context, names ...string) (phantom.Taint, error) {
-	marked, err := c.marks.all(ctx)
+	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var t phantom.Taint
 	for _, name := range names {
-		t = t.Add(of(marked, filepath.Join(c.Places.Workspace, name))...)
+		t = t.Add(marked.Of(filepath.Join(c.Places.Workspace, name))...)
 	}
 	return t, nil
 }

@@ -40,6 +40,8 @@ const (
 	Decided
 	// Started: the call begins to act.
 	Started
+	// Linked: there is a link for the owner, who alone is to see it.
+	Linked
 	// Finished: there is a result.
 	Finished
 )
@@ -51,6 +53,7 @@ type Event struct {
 	Tool     string
 	Summary  string             // the call in one line
 	Question *approval.Question // of Asked
+	Link     string             // of Linked, in a sentence
 	Failed   bool               // of Finished: refused, denied or failed
 	Preview  string             // of Finished: the first line of the result
 	Duration time.Duration      // of Finished
@@ -78,6 +81,7 @@ type output struct {
 	exec    string        // the command line that ran, with its directory
 	ran     bool          // a command ran: its mark in advance is to be taken back
 	detail  string        // for the record only
+	link    string        // for the owner's eyes: it goes neither to the model nor to the disk
 	pending <-chan output // a background job's end: its outcome is audited then
 }
 

@@ -19,7 +19,7 @@ const maxRefused = 10
 // command counts as having read every marked file.
 func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Exit, before file.Snapshot) {
 	out.taint = out.taint.Add(o.exposed...)
-	marked, err := c.marks.all(ctx)
+	marked, err := c.marks.All(ctx)
 	if err != nil {
 		out.taint = out.taint.Add("files whose marks cannot be read")
 	}
@@ -29,7 +29,7 @@ func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Ex
 		} else {
 			out.files = append(out.files, c.files.Changed(ctx, before)...)
 		}
-		out.taint = out.taint.Add(near(marked, c.Places.Workspace)...).Add(near(marked, o.cwd)...)
+		out.taint = out.taint.Add(marked.Near(c.Places.Workspace)...).Add(marked.Near(o.cwd)...)
 		return
 	}
 	c.tracked.Store(true)
@@ -43,7 +43,7 @@ func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Ex
 		// The record holds the strongest touch of a file: what was written may
 		// have been read before.
 		if t.Op != sandbox.OpDelete {
-			out.taint = out.taint.Add(of(marked, t.Path)...)
+			out.taint = out.taint.Add(marked.Of(t.Path)...)
 		}
 		if op, ok := operation(t); ok {
 			events = append(events, audit.FileEvent{Op: op, Path: t.Path})
@@ -53,7 +53,7 @@ func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Ex
 	out.files = append(out.files, events...)
 	if exit.Dropped > 0 {
 		out.files = append(out.files, c.everywhere(fmt.Sprintf("%d more touches of files were not recorded", exit.Dropped)))
-		out.taint = out.taint.Add(near(marked, c.Places.Workspace)...).Add(near(marked, o.cwd)...)
+		out.taint = out.taint.Add(marked.Near(c.Places.Workspace)...).Add(marked.Near(o.cwd)...)
 	}
 	if n := len(refused); n > 0 {
 		out.detail = fmt.Sprintf("the sandbox refused %d touches: %s", n, strings.Join(refused[:min(n, maxRefused)], ", "))
@@ -87,25 +87,30 @@ func operation(t sandbox.Touch) (audit.Op, bool) {
 // follow completes the taint of an output by what was read for it, and marks
 // what was written.
 func (c *Chain) follow(ctx context.Context, call phantom.CallID, out *output) error {
-	marked, err := c.marks.all(ctx)
+	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return err
 	}
-	writes := out.ran
+	var written, gone []string
+	var moved phantom.Taint // what was removed may stand under another name now
 	for _, e := range out.files {
 		switch e.Op {
 		case audit.Read, audit.Exec:
-			out.taint = out.taint.Add(of(marked, e.Path)...)
-		case audit.Create, audit.Write, audit.Delete:
-			writes = true
+			out.taint = out.taint.Add(marked.Of(e.Path)...)
+		case audit.Create, audit.Write:
+			path, _, _ := strings.Cut(e.Path, file.Rest) // what stands for many marks their directory
+			written = append(written, path)
+		case audit.Delete:
+			gone = append(gone, e.Path)
+			moved = moved.Add(marked.Near(e.Path)...)
 		case audit.List:
 		}
 	}
 	for _, path := range out.named {
-		out.taint = out.taint.Add(of(marked, path)...)
+		out.taint = out.taint.Add(marked.Of(path)...)
 	}
-	if !writes {
+	if len(written) == 0 && len(gone) == 0 && !out.ran {
 		return nil
 	}
-	return c.marks.end(ctx, call, out.files, phantom.ReadingFrom(ctx).Taint.Add(out.taint...))
+	return c.marks.End(ctx, call, written, gone, phantom.ReadingFrom(ctx).Taint.Add(out.taint...).Add(moved...))
 }

@@ -1,4 +1,12 @@
-package tool
+// Package mark remembers which files were written where untrusted text was at
+// hand, so that reading them brings the taint back.
+//
+// It owns the table tool_marks. A marked directory marks all below it. Marks
+// outlive the process, and a command that did not come to its end has marked
+// the whole workspace. It forgets a mark only when the file is removed, or
+// written anew where nothing untrusted was at hand. It judges nothing; only
+// package tool may use it.
+package mark
 
 import (
 	"context"
@@ -11,42 +19,44 @@ import (
 	"sync"
 	"time"
 
-	"phantom/internal/audit"
 	"phantom/internal/phantom"
 	"phantom/internal/store"
-	"phantom/internal/tool/file"
 )
 
 // maxMarked bounds the marks of one call; beyond it whole directories are marked.
 const maxMarked = 1000
 
-// marks know which files were written where untrusted text was at hand, so
-// that reading them brings the taint back. A marked directory marks all below
-// it. They outlive the process; a command that did not come to its end has
-// marked the whole workspace.
-type marks struct {
+// Table keeps the marks. It is safe for concurrent use.
+type Table struct {
 	db        *store.DB
 	workspace string
 
 	mu     sync.Mutex // guards what follows
 	loaded bool
-	paths  map[string]phantom.Taint
+	paths  Marks
 }
 
-// all returns the marks; the map must not be changed.
-func (m *marks) all(ctx context.Context) (map[string]phantom.Taint, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.loaded {
-		return m.paths, nil
+// Marks are marked paths with what was at hand. They must not be changed.
+type Marks map[string]phantom.Taint
+
+// New returns the marks in db; a workspace is what an unknown write may have
+// changed.
+func New(db *store.DB, workspace string) *Table { return &Table{db: db, workspace: workspace} }
+
+// All returns the marks.
+func (tb *Table) All(ctx context.Context) (Marks, error) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if tb.loaded {
+		return tb.paths, nil
 	}
 	// Also for a call that was stopped: what it has done is followed.
-	rows, err := m.db.Query(context.WithoutCancel(ctx), `SELECT path, sources FROM tool_marks`)
+	rows, err := tb.db.Query(context.WithoutCancel(ctx), `SELECT path, sources FROM tool_marks`)
 	if err != nil {
 		return nil, fmt.Errorf("read the marks of files: %w", err)
 	}
 	defer rows.Close()
-	read := map[string]phantom.Taint{}
+	read := Marks{}
 	for rows.Next() {
 		var path, raw string
 		var sources phantom.Taint
@@ -61,12 +71,12 @@ func (m *marks) all(ctx context.Context) (map[string]phantom.Taint, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read the marks of files: %w", err)
 	}
-	m.paths, m.loaded = read, true
+	tb.paths, tb.loaded = read, true
 	return read, nil
 }
 
-// of returns the taint of what stands under a path.
-func of(marked map[string]phantom.Taint, path string) phantom.Taint {
+// Of returns the taint of what stands under a path.
+func (marked Marks) Of(path string) phantom.Taint {
 	var t phantom.Taint
 	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
 		if sources, ok := marked[path]; ok {
@@ -78,55 +88,49 @@ func of(marked map[string]phantom.Taint, path string) phantom.Taint {
 	}
 }
 
+// within reports whether path is dir or lies below it.
+func within(dir, path string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
 // sourceOf names a marked file together with what was at hand when it was
 // written.
 func sourceOf(path string, sources phantom.Taint) []string {
 	return []string{fmt.Sprintf("%s (written while text from %s was at hand)", path, sources)}
 }
 
-// near returns the taint of what a command finds where it runs: in its
+// Near returns the taint of what a command finds where it runs: in its
 // directory and above and below it.
-func near(marked map[string]phantom.Taint, dir string) phantom.Taint {
-	t := of(marked, dir)
+func (marked Marks) Near(dir string) phantom.Taint {
+	t := marked.Of(dir)
 	for _, path := range slices.Sorted(maps.Keys(marked)) {
-		if file.Within([]string{dir}, path) {
+		if within(dir, path) {
 			t = t.Add(sourceOf(path, marked[path])...)
 		}
 	}
 	return t
 }
 
-// begin notes that a command runs that may write what is tainted. The mark is
-// on the disk when begin returns, and holds until end takes it back.
-func (m *marks) begin(ctx context.Context, call phantom.CallID, t phantom.Taint) error {
-	return m.write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return put(ctx, tx, m.workspace, string(call), t)
+// Begin notes that a command runs that may write what is tainted. The mark is
+// on the disk when Begin returns, and holds until End takes it back.
+func (tb *Table) Begin(ctx context.Context, call phantom.CallID, t phantom.Taint) error {
+	return tb.write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return put(ctx, tx, tb.workspace, string(call), t)
 	})
 }
 
-// end notes what a call wrote: marks what is tainted, and forgets what was
+// End notes what a call wrote: marks what is tainted, and forgets what was
 // removed, or written anew where nothing untrusted was at hand.
-func (m *marks) end(ctx context.Context, call phantom.CallID, events []audit.FileEvent, t phantom.Taint) error {
-	if _, err := m.all(ctx); err != nil {
+func (tb *Table) End(ctx context.Context, call phantom.CallID, written, gone []string, t phantom.Taint) error {
+	if _, err := tb.All(ctx); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	next := maps.Clone(m.paths)
-	m.mu.Unlock()
-	var gone, written []string
-	for _, e := range events {
-		switch e.Op {
-		case audit.Create, audit.Write:
-			path, _, _ := strings.Cut(e.Path, file.Rest) // what stands for many marks its directory
-			written = append(written, path)
-		case audit.Delete:
-			gone = append(gone, e.Path)
-		case audit.Read, audit.List, audit.Exec:
-		}
-	}
+	tb.mu.Lock()
+	next := maps.Clone(tb.paths)
+	tb.mu.Unlock()
 	drop := map[string]bool{}
 	for path := range next {
-		if file.Within(gone, path) || t.Clean() && slices.Contains(written, path) {
+		if slices.ContainsFunc(gone, func(dir string) bool { return within(dir, path) }) || t.Clean() && slices.Contains(written, path) {
 			delete(next, path)
 			drop[path] = true
 		}
@@ -139,10 +143,10 @@ func (m *marks) end(ctx context.Context, call phantom.CallID, events []audit.Fil
 		next[path] = next[path].Add(t...)
 		delete(drop, path)
 	}
-	m.mu.Lock()
-	m.paths = next // also if the disk refuses: a mark too many costs a question
-	m.mu.Unlock()
-	return m.write(ctx, func(ctx context.Context, tx *store.Tx) error {
+	tb.mu.Lock()
+	tb.paths = next // also if the disk refuses: a mark too many costs a question
+	tb.mu.Unlock()
+	return tb.write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM tool_marks WHERE call = ? AND call <> ''`, string(call)); err != nil {
 			return err
 		}
@@ -171,9 +175,9 @@ func put(ctx context.Context, tx *store.Tx, path, call string, t phantom.Taint) 
 }
 
 // write changes the table, even if ctx has ended: the files are written.
-func (m *marks) write(ctx context.Context, do func(context.Context, *store.Tx) error) error {
+func (tb *Table) write(ctx context.Context, do func(context.Context, *store.Tx) error) error {
 	ctx = context.WithoutCancel(ctx)
-	if err := m.db.WithTx(ctx, func(tx *store.Tx) error { return do(ctx, tx) }); err != nil {
+	if err := tb.db.WithTx(ctx, func(tx *store.Tx) error { return do(ctx, tx) }); err != nil {
 		return fmt.Errorf("mark files: %w", err)
 	}
 	return nil
@@ -209,9 +213,9 @@ func fold(paths []string) []string {
 	}
 }
 
-// mentions reports whether a command line names a marked path, by its last
+// Mentioned reports whether a command line names a marked path, by its last
 // part: a quick look, which a determined writer of lines gets round.
-func mentions(marked map[string]phantom.Taint, line string) bool {
+func (marked Marks) Mentioned(line string) bool {
 	for path := range marked {
 		if name := filepath.Base(path); len(name) > 1 && strings.Contains(line, name) {
 			return true
