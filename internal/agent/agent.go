@@ -30,6 +30,7 @@ import (
 	"phantom/internal/memory"
 	"phantom/internal/phantom"
 	"phantom/internal/prompt"
+	"phantom/internal/secret"
 	"phantom/internal/session"
 	"phantom/internal/store"
 	"phantom/internal/tool"
@@ -69,6 +70,7 @@ type Deps struct {
 	Prompt    prompter
 	Memory    recaller
 	Spend     meter
+	Redactor  *secret.Redactor
 	Limits    Limits
 	Log       *slog.Logger
 }
@@ -128,7 +130,7 @@ func New(d Deps) (*Agent, error) {
 	for name, missing := range map[string]bool{
 		"database": d.DB == nil, "sessions": d.Sessions == nil, "model": d.Model == nil || d.Summaries == nil,
 		"tools": d.Tools == nil, "approvals": d.Approvals == nil, "prompt": d.Prompt == nil, "memory": d.Memory == nil,
-		"spend": d.Spend == nil, "log": d.Log == nil,
+		"spend": d.Spend == nil, "redactor": d.Redactor == nil, "log": d.Log == nil,
 		"limits": d.Limits.Steps <= 0 || d.Limits.Time <= 0 || d.Limits.MaxTokens <= 0 || d.Limits.Window <= 0,
 	} {
 		if missing {

@@ -52,7 +52,7 @@ func (t *turn) stream(ctx context.Context, m llm.Model, req llm.Request, show fu
 			return nil, err
 		}
 		if event.Kind == llm.EventDone && event.Response != nil {
-			return event.Response, nil
+			return t.clean(event.Response), nil
 		}
 		show(event)
 	}
@@ -185,6 +185,7 @@ func (t *turn) fail(ctx context.Context, err error) (any, error) {
 	default:
 		return nil, err
 	}
+	h.Text = t.Redactor.String(h.Text) // a provider's error can repeat the key that it refuses
 	next := any(nil)
 	t.state, next = step(t.state, h)
 	return next, nil

@@ -18,6 +18,7 @@ import (
 	"phantom/internal/memory"
 	"phantom/internal/phantom"
 	"phantom/internal/prompt"
+	"phantom/internal/secret"
 	"phantom/internal/session"
 	"phantom/internal/spend"
 	"phantom/internal/store"
@@ -97,7 +98,7 @@ func (l *lab) agent() *agent.Agent {
 	}
 	a, err := agent.New(agent.Deps{
 		DB: l.db, Sessions: sessions, Model: ledger.Model(l.model, "turn"), Summaries: summaries, ModelName: llmtest.Name,
-		Tools: l.tools, Approvals: asks, Prompt: layers{}, Memory: notes, Spend: ledger, Limits: l.limits, Log: slog.New(slog.DiscardHandler),
+		Tools: l.tools, Approvals: asks, Prompt: layers{}, Memory: notes, Spend: ledger, Redactor: secret.NewRedactor(secret.New(planted)), Limits: l.limits, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		l.t.Fatal(err)

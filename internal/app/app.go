@@ -280,7 +280,7 @@ func (a *App) openMind(context.Context) error {
 	}
 	thinker, err := agent.New(agent.Deps{
 		DB: a.db, Sessions: sessions, Model: model("turn"), Summaries: model("compaction"),
-		ModelName: name, Effort: a.Config.Effort, Tools: a.tools, Approvals: a.approvals, Prompt: a.prompt, Memory: a.memory, Spend: a.ledger,
+		ModelName: name, Effort: a.Config.Effort, Tools: a.tools, Approvals: a.approvals, Prompt: a.prompt, Memory: a.memory, Spend: a.ledger, Redactor: a.redact,
 		Limits: agent.Limits{Steps: a.Config.MaxSteps, Time: a.Config.Timeout, MaxTokens: maxTokens(name), Window: llm.Window(name)},
 		Log:    a.part("agent"),
 	})

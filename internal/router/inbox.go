@@ -91,7 +91,7 @@ func (r *Router) store(ctx context.Context, channel string, in phantom.Inbound, 
 		id = phantom.MessageID(phantom.NewID()) // inside the transaction, so that ids are in the order of the commits
 		_, err = tx.Exec(ctx, `INSERT INTO inbox (id, channel, conversation, identity, sender, provenance, body, state, received_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, channel, in.Conversation, in.Identity, in.Sender, phantom.Owner.String(), in.Text, state, nowMicros())
+			id, channel, in.Conversation, in.Identity, in.Sender, phantom.Owner.String(), r.Redactor.String(in.Text), state, nowMicros())
 		if err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func newHouse(t *testing.T, o options, steps ...llmtest.Step) *house {
 	}
 	thinker, err := agent.New(agent.Deps{
 		DB: o.db, Sessions: sessions, Model: model, Summaries: model, ModelName: llmtest.Name, Tools: h.tools, Approvals: asks,
-		Prompt: layers{}, Memory: notes, Spend: ledger, Log: quiet,
+		Prompt: layers{}, Memory: notes, Spend: ledger, Redactor: redactor, Log: quiet,
 		Limits: agent.Limits{Steps: 10, Time: time.Minute, MaxTokens: 1000, Window: 200_000},
 	})
 	if err != nil {
@@ -247,6 +247,24 @@ func TestAnswer(t *testing.T) {
 	h.say("main", "hi")
 	if d := h.hear("the password is [redacted]"); d.Conversation != "terminal:main" || d.Turn == "" {
 		t.Errorf("delivery = %+v", d)
+	}
+	h.silent()
+}
+
+// TestSecretsOfTheOwnerAreNotKept: a secret typed into the chat reaches
+// neither the disk nor the model.
+func TestSecretsOfTheOwnerAreNotKept(t *testing.T) {
+	var seen []string
+	h := newHouse(t, options{}, llmtest.Step{Text: "ok", Check: func(r llm.Request) { seen = texts(r) }}).open()
+	h.say("main", "log in with hunter2-hunter2 and AKIAABCDEFGHIJKLMNOP")
+	h.hear("ok")
+	var body string
+	if err := h.DB.QueryRow(t.Context(), `SELECT body FROM inbox`).Scan(&body); err != nil {
+		t.Fatal(err)
+	}
+	const want = "log in with [redacted] and [redacted]"
+	if body != want || !slices.Contains(seen, want) {
+		t.Errorf("kept %q, shown to the model %q, want %q", body, seen, want)
 	}
 	h.silent()
 }

@@ -43,12 +43,18 @@ func (r *Redactor) current() *finder {
 }
 
 // String returns s without secrets.
-func (r *Redactor) String(s string) string {
+func (r *Redactor) String(s string) string { return r.current().text(s) }
+
+// Known returns s without the values that the redactor was told: for texts that
+// must keep what only looks like a secret, such as a command to run.
+func (r *Redactor) Known(s string) string { return r.current().exact.text(s) }
+
+func (f *finder) text(s string) string {
 	text := make([]byte, len(s)+slack)
 	copy(text, s)
 	var at scan
 	at.encoded = -1
-	out := r.current().cover(&at, text, 0, len(s), len(s), nil)
+	out := f.cover(&at, text, 0, len(s), len(s), nil)
 	if out == nil {
 		return s
 	}

@@ -236,3 +236,12 @@ func TestZeroRedactor(t *testing.T) {
 		t.Errorf("String = %q", got)
 	}
 }
+
+// TestKnown: what only looks like a secret stays.
+func TestKnown(t *testing.T) {
+	r := NewRedactor(New(planted))
+	const in = "export API_TOKEN=abcdef123456 AKIAABCDEFGHIJKLMNOP "
+	if got := r.Known(in + planted); got != in+redacted {
+		t.Errorf("Known = %q", got)
+	}
+}

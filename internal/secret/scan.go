@@ -61,10 +61,12 @@ type finder struct {
 	pairs  [1 << 10]uint64 // a bit for each two bytes that something begins with
 	threes [1 << 10]uint64 // the same for three bytes, by their hash
 	reach  int
+	exact  *finder // looks for the known values only
 }
 
 func newFinder(k *known) *finder {
 	f := &finder{known: k, shapes: shapes(), reach: max(minReach, k.reach+1)}
+	f.exact = &finder{known: k, reach: f.reach}
 	for _, kinds := range f.shapes {
 		for _, k := range kinds {
 			f.watch(k.head)
