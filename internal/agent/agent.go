@@ -224,6 +224,9 @@ func (t *turn) prepare(ctx context.Context) error {
 	if t.system, err = t.Prompt.Build(ctx, q); err != nil {
 		return err
 	}
+	for i := range t.system { // the notes are a file that any command may have written
+		t.system[i].Text = t.Redactor.String(t.system[i].Text)
+	}
 	notes, err := t.Tools.Tainted(ctx, prompt.NotesFile)
 	t.taint = notes.Add(taintOfMemories(q.Memories)...)
 	return err

@@ -40,6 +40,11 @@ func TestSecretsOfTheModelAreNotKept(t *testing.T) {
 		t.Errorf("the reply is %q", reply.Text)
 	}
 	l.lacks(planted, encoded[8:24])
+	for _, r := range l.model.Requests() {
+		if got := r.System[0].Text; got != "system with [redacted]" {
+			t.Errorf("the model was sent the system prompt %q", got)
+		}
+	}
 }
 
 // TestErrorsOfTheModelAreNotTold: a provider repeats in its error the key that

@@ -56,7 +56,7 @@ func (b *bench) Call(ctx context.Context, call phantom.ToolCall, emit func(tool.
 type layers struct{}
 
 func (layers) Build(context.Context, prompt.Query) ([]llm.Block, error) {
-	return []llm.Block{{Text: "system"}}, nil
+	return []llm.Block{{Text: "system with " + planted}}, nil
 }
 
 // lab is an agent with everything real around it but tools and prompt.

@@ -115,5 +115,8 @@ func (a *App) Prompt(ctx context.Context) (Prompt, error) {
 	if err != nil {
 		return Prompt{}, err
 	}
+	for i := range system { // as the agent does
+		system[i].Text = a.redact.String(system[i].Text)
+	}
 	return Prompt{Provider: a.Config.Provider.Type, Model: a.model, System: system, Tools: a.tools.Specs()}, nil
 }
