@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -21,9 +22,7 @@ func TestNetwork(t *testing.T) {
 	}
 	with := func(files tree, path, text string) tree {
 		out := tree{workspace + "/" + path: text}
-		for k, v := range files {
-			out[k] = v
-		}
+		maps.Copy(out, files)
 		return out
 	}
 	rows := []struct {
