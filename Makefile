@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 HOME_DIR ?= $(HOME)/.phantom
 tool = go tool -modfile=tools/go.mod
 
-.PHONY: help run build test lint fmt bench bench-parts fuzz crash audit-tamper audit-crash audit-long escape guard-score sabotage setup clean
+.PHONY: help run build test lint fmt bench bench-parts fuzz crash audit-tamper audit-crash audit-long escape attack guard-score sabotage setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -48,6 +48,9 @@ audit-long: ## an honest audit log of a million rows; nothing may be found wrong
 
 escape: setup ## the table of escapes from the sandbox
 	scripts/only 'Escape' ./internal/sandbox/...
+
+attack: setup ## a model that obeys every text it reads: attacks, and ordinary work
+	scripts/only 'Attack' ./cmd/phantom
 
 guard-score: ## the score of the command guard on its corpus
 	scripts/only 'Corpus|Score' ./internal/policy/...
