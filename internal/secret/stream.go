@@ -23,7 +23,7 @@ type Stream struct {
 	redactor *Redactor
 	to       io.Writer
 	chunk    int
-	text     []byte // what is not decided, after at most maxBack bytes that are
+	text     []byte // what is not decided, after some that is
 	done     int    // so many bytes of text are decided
 	at       scan
 	out      []byte
@@ -58,7 +58,8 @@ func (s *Stream) decide(f *finder, upto, end int) error {
 		s.out = append(s.out, s.text[s.at.plain:upto]...)
 	}
 	s.at.plain = upto
-	if forget := upto - maxBack; forget > 0 {
+	// Half the text at least, so that what is moved is never more than what came.
+	if forget := upto - maxBack; forget > 0 && 2*forget >= len(s.text) {
 		s.text = s.text[:copy(s.text, s.text[forget:])]
 		s.at.shift(forget)
 		upto -= forget
