@@ -25,6 +25,7 @@ type obedient struct {
 	done    map[string]bool // instructions carried out in this turn
 	results []string        // of this turn
 	bodies  []string        // the requests as they came over the wire
+	offered []string        // the tools that it was told of
 }
 
 // begin starts a turn with the model's own plan for it.
@@ -39,6 +40,7 @@ func (o *obedient) answer(r wiretest.Request) wiretest.Answer {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bodies = append(o.bodies, string(r.Body))
+	o.offer(r)
 	for _, block := range r.System {
 		o.obey(block.Text)
 	}
