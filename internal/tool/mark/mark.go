@@ -214,10 +214,15 @@ func fold(paths []string) []string {
 }
 
 // Mentioned reports whether a command line names a marked path, by its last
-// part: a quick look, which a determined writer of lines gets round.
+// part as a whole word: a quick look, which a determined writer of lines gets
+// round.
 func (marked Marks) Mentioned(line string) bool {
+	words := map[string]bool{}
+	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r <= ' ' || strings.ContainsRune("/=:,;@\"'`()[]{}<>|&$", r) }) {
+		words[word] = true
+	}
 	for path := range marked {
-		if name := filepath.Base(path); len(name) > 1 && strings.Contains(line, name) {
+		if words[filepath.Base(path)] {
 			return true
 		}
 	}
