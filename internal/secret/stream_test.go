@@ -163,3 +163,27 @@ func TestStreamReportsErrors(t *testing.T) {
 		t.Error("a failed last write is not reported")
 	}
 }
+
+// TestFlush: whole lines pass, a key that has begun does not.
+func TestFlush(t *testing.T) {
+	var out bytes.Buffer
+	w := NewRedactor(New("planted-value-1")).Writer(&out)
+	for _, step := range []struct{ in, want string }{
+		{"one\ntwo planted-", "one\n"},
+		{"value-1\n", "two [redacted]\n"},
+		{"-----BEGIN PRIVATE KEY-----\n", ""},
+		{draw("{c64}") + "\n", ""},
+		{"-----END PRIVATE KEY-----\nthree\n", "[redacted]\nthree\n"},
+	} {
+		if _, err := w.Write([]byte(step.in)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); got != step.want {
+			t.Errorf("after %q came %q, want %q", step.in, got, step.want)
+		}
+		out.Reset()
+	}
+}
