@@ -222,7 +222,7 @@ func (g *attackGroup) labFor(t *testing.T, s scenario, slug string) *attackLab {
 	t.Helper()
 	alone := len(s.Turns) > 0 || !slices.Contains([]string{"page", "html", "repo", "download", "output", "mail", ""}, s.Via)
 	key := s.Kind + ":" + fmt.Sprint(s.Via == "mail")
-	if alone && s.Via != "" {
+	if alone && s.Via != "" || *attackOpen {
 		key = slug
 	}
 	l := g.labs[key]
