@@ -87,7 +87,10 @@ func TestDeliveryIsRetriedUntilItIsADeadLetter(t *testing.T) {
 // intent and an outcome, with its text redacted.
 func TestDeliveriesAreAudited(t *testing.T) {
 	h := newHouse(t, options{})
-	h.post.refuse = func(phantom.Delivery) error {
+	h.post.refuse = func(d phantom.Delivery) error {
+		if d.Text != "the password is [redacted]" && d.Text != "unrecorded" {
+			t.Errorf("%q leaves", d.Text)
+		}
 		rows, err := h.Audit.Tail(t.Context(), audit.Filter{Limit: 10, Surface: "terminal"})
 		if err != nil || len(rows) != 1 || rows[0].Kind != "intent" {
 			t.Errorf("while it is sent the log holds %+v (%v), want the intent alone", rows, err)
