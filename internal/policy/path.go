@@ -61,10 +61,16 @@ func (c *call) hits(arg string) place.Harm {
 
 // unplaced judges what follows an unknown beginning.
 func unplaced(rest string, whole bool) place.Harm {
+	if up := filepath.Clean(rest); strings.HasPrefix(up, "../") {
+		// Steps up from an unknown place may lead to the root.
+		rest, whole = strings.TrimLeft(up, "./"), true
+	}
 	first, _, _ := strings.Cut(rest, "/")
 	switch {
 	case rest == "" && !whole:
 		return place.Free
+	case whole && strings.Trim(rest, "/."+shell.Unknown) == "":
+		return place.Root
 	case rest == "", rest == ".", landmark.Wild(rest), strings.Trim(rest, "./*") == "":
 		return place.Root
 	case whole && slices.Contains(landmark.SystemTops(), first):

@@ -76,7 +76,7 @@ type Policy struct {
 // The package's own text is part of the version: a rule that changes makes
 // every approval given under the old one void.
 //
-//go:embed *.go egress/*.go place/*.go program/*.go shell/*.go landmark/*.go
+//go:embed *.go egress/*.go place/*.go resource/*.go program/*.go shell/*.go landmark/*.go
 var source embed.FS
 
 // New checks the configuration and returns a policy for it.

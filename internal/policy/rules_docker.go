@@ -45,6 +45,9 @@ func dockerRules() []rule {
 				w = w[1:]
 			}
 			w = shell.ParseOptions(w, "fp", []string{"file", "project-name", "profile", "env-file", "project-directory"}, true).Operands
+			if o := shell.ParseOptions(w, "t", []string{"timeout"}, false); landmark.Starts(w, "stop|rm") && len(o.Operands) > 1 && !o.Has("f", "force", "v", "volumes") && !unknown(o.Operands) && !slices.ContainsFunc(o.Operands, landmark.Ours) {
+				return false // of services that it names, and of no data
+			}
 			return landmark.Starts(w, "down|kill|stop|rm") && !c.has("--help", "--dry-run")
 		}},
 		make("docker-rm-force", "removes or kills containers that run", "stop the one container by name first", func(_ *call, w []string) bool {
@@ -56,6 +59,7 @@ func dockerRules() []rule {
 		make("docker-swarm", "takes a swarm, stack, node or secret apart", "ask the owner", func(_ *call, w []string) bool {
 			return landmark.Starts(w, "swarm", "leave") || landmark.Starts(w, "stack|node|service|secret|config", "rm|remove") || landmark.Starts(w, "context", "rm") || landmark.Starts(w, "machine", "rm|reset")
 		}),
+		{id: "pod-host", family: "docker", severity: destructive, programs: "kubectl oc k3s microk8s", reason: "gives a pod the rights or the files of its host", suggestion: "leave the extra rights out", match: func(c *call) bool { return c.use().PodRights() }},
 		make("docker-host", "gives a container the rights or the files of the host", "mount only a directory of the workspace and drop the extra rights", func(c *call, w []string) bool {
 			if !landmark.Starts(w, "run|create|exec") && !landmark.Starts(w, "compose") {
 				return false

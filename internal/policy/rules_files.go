@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/place"
+	"phantom/internal/policy/program"
 	"phantom/internal/policy/shell"
 )
 
@@ -40,7 +42,7 @@ func (c *call) removed() (trees, files []string) {
 			return o.Operands, nil
 		}
 		// A name that only the run knows is an ordinary thing to move.
-		return slices.DeleteFunc(slices.Clone(o.Operands[:len(o.Operands)-1]), func(a string) bool { return a == shell.Unknown }), nil
+		return slices.DeleteFunc(slices.Clone(o.Operands[:len(o.Operands)-1]), func(a string) bool { return unknown([]string{a}) && strings.Trim(a, "/"+shell.Unknown) == "" }), nil
 	case "rsync":
 		o := c.opts("efT", "rsh", "exclude", "include", "filter", "files-from", "rsync-path")
 		if c.deletes() && len(o.Operands) > 1 && !strings.Contains(o.Operands[len(o.Operands)-1], ":") {
@@ -52,6 +54,15 @@ func (c *call) removed() (trees, files []string) {
 	case "tar", "gtar", "bsdtar":
 		if c.has("--remove-files") {
 			return c.opts("fCITXbgKNVLHF", "file", "directory", "exclude").Operands, nil
+		}
+	case "zip":
+		o := c.opts("bntxi")
+		if o.Has("m", "move") && len(o.Operands) > 1 {
+			return o.Operands[1:], nil
+		}
+	case "7z", "7za", "7zr", "rar":
+		if w := c.words(); c.has("-sdel", "-df", "-dr", "-dw") && len(w) > 2 {
+			return w[2:], nil
 		}
 	case "robocopy", "find", "gfind":
 		return c.found()
@@ -66,7 +77,7 @@ func (c *call) deletes() bool {
 // found returns the roots of a find that deletes: as trees where nothing or
 // only a system place limits it.
 func (c *call) found() (trees, files []string) {
-	if !c.has("-delete") {
+	if !c.has("-delete") && !c.removesFound() {
 		return nil, nil
 	}
 	var roots []string
@@ -74,8 +85,10 @@ func (c *call) found() (trees, files []string) {
 	for i, a := range c.args() {
 		if strings.HasPrefix(a, "-") || a == "(" || a == "!" {
 			rest := c.args()[i:]
-			limited = slices.ContainsFunc(rest, func(w string) bool {
-				return slices.Contains([]string{"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-mtime", "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-size", "-empty", "-xtype", "-lname", "-perm", "-user"}, w)
+			limited = anyAt(rest, func(j int) bool {
+				w := rest[j]
+				// A name that is left out limits nothing.
+				return (j == 0 && i == 0 || !slices.Contains([]string{"!", "-not"}, c.args()[max(0, i+j-1)])) && slices.Contains([]string{"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-mtime", "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-size", "-empty", "-xtype", "-lname", "-perm", "-user"}, w)
 			}) && !slices.Contains(rest, "-o") && !slices.Contains(rest, "-or")
 			for j, w := range rest {
 				if (w == "-name" || w == "-iname" || w == "-path") && j+1 < len(rest) && landmark.Wild(rest[j+1]) {
@@ -99,6 +112,25 @@ func (c *call) found() (trees, files []string) {
 	return trees, files
 }
 
+// removesFound reports whether a search hands what it finds to a program that
+// deletes files.
+func (c *call) removesFound() bool {
+	args := c.args()
+	return anyAt(args, func(i int) bool {
+		return slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir"}, args[i]) && i+1 < len(args) &&
+			slices.Contains([]string{"rm", "grm", "unlink", "shred", "srm", "wipe", "trash"}, filepath.Base(args[i+1]))
+	})
+}
+
+func anyAt(list []string, match func(int) bool) bool {
+	for i := range list {
+		if match(i) {
+			return true
+		}
+	}
+	return false
+}
+
 // place is hits for a search that only takes some of what lies below: the
 // workspace and its like are then no worse than any directory.
 func (c *call) place(arg string) place.Harm {
@@ -118,7 +150,7 @@ func (c *call) worst(paths []string) place.Harm {
 }
 
 func deleteRules() []rule {
-	const names = "rm grm srm trash gio rimraf wipe npx bunx npm pnpm yarn unlink rmdir mv gmv rsync find gfind tar gtar bsdtar"
+	const names = "rm grm srm trash gio rimraf wipe npx bunx npm pnpm yarn unlink rmdir mv gmv rsync find gfind tar gtar bsdtar zip 7z 7za 7zr rar"
 	const family = "recursive-delete"
 	return []rule{
 		{id: "delete-root", family: family, severity: critical, programs: names, reason: "deletes or moves away the system's root, a home, the workspace as a whole, or a place that only the run decides", suggestion: saferDelete, match: func(c *call) bool {
@@ -175,19 +207,30 @@ func (c *call) written() []string {
 		} else if n := len(o.Operands); n > 1 && !strings.Contains(o.Operands[n-1], ":") {
 			out = append(out, o.Operands[n-1])
 		}
-	case "dd":
+	case "dd", "dcfldd", "dc3dd", "sdd":
 		for _, a := range c.args() {
-			if v, ok := strings.CutPrefix(a, "of="); ok {
+			if key, v, ok := strings.Cut(a, "="); ok && slices.Contains([]string{"of", "hof", "ofs", "wipe", "hwipe"}, key) {
 				out = append(out, v)
 			}
 		}
+	case "ddrescue", "dd_rescue", "bmaptool", "qemu-img", "nbdcopy":
+		w := c.opts("bcdimnKorsOfSt").Operands
+		if c.name == "ddrescue" || c.name == "dd_rescue" {
+			w = c.opts("bcimrsKLEQTX").Operands
+			w = w[:min(2, len(w))]
+		}
+		if len(w) > 1 && !landmark.Starts(w, "info|check|map|measure|create|compare") {
+			out = append(out, w[len(w)-1])
+		}
+	case "pv", "sort", "xorriso", "wodim", "cdrecord", "genisoimage", "mkisofs", "age", "zstd":
+		out = append(out, c.opts("oLNRsSi", "output", "out").Values("o", "output", "out")...)
 	case "sed", "gsed", "perl", "ruby":
 		if len(c.Argv) > 1 && slices.ContainsFunc(c.args(), func(a string) bool {
 			return strings.HasPrefix(a, "--in-place") || strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.Contains(a, "i")
 		}) {
 			out = append(out, c.words()...)
 		}
-	case "curl":
+	case "curl", "aria2c":
 		if v, ok := c.opts("oHdXuAeTFbcm", "output").Value("o", "output"); ok {
 			out = append(out, v)
 		}
@@ -237,7 +280,7 @@ func diskRules() []rule {
 	return []rule{
 		{id: "make-filesystem", family: "filesystem", severity: critical, reason: why, suggestion: ask, match: func(c *call) bool {
 			made := strings.HasPrefix(c.name, "mkfs") || strings.HasPrefix(c.name, "newfs") || slices.Contains([]string{"mke2fs", "mkswap", "mkdosfs", "mkntfs", "mkreiserfs", "make-bcache"}, c.name)
-			return made && len(c.Argv) > 1 && !c.asksHelp()
+			return made && len(c.Argv) > 1 && !c.asksHelp() && !c.image()
 		}},
 		tool("partition", "fdisk sfdisk cfdisk gdisk sgdisk cgdisk parted partx delpart", func(c *call) bool {
 			return len(c.Argv) > 1 && !c.asksHelp() && !c.has("-l", "--list", "print", "-d", "--dump", "-p", "--print")
@@ -257,12 +300,16 @@ func diskRules() []rule {
 			}
 			return len(c.Argv) > 1 && !c.asksHelp()
 		}),
-		tool("volume-manager", "pvcreate pvremove vgremove vgreduce lvremove lvreduce lvconvert sg_format cryptsetup mdadm zpool zfs btrfs dmsetup diskutil", func(c *call) bool {
+		tool("volume-manager", "pvcreate pvremove vgremove vgreduce lvremove lvreduce lvresize bcachefs lvconvert sg_format cryptsetup mdadm zpool zfs btrfs dmsetup diskutil", func(c *call) bool {
 			switch c.name {
 			case "cryptsetup":
 				return c.has("luksFormat", "erase", "luksErase", "luksKillSlot", "luksRemoveKey", "reencrypt")
 			case "mdadm":
 				return c.has("--zero-superblock", "--create", "-C", "--fail", "--remove", "--stop", "-S")
+			case "lvresize":
+				return c.has("-f", "--force", "-y", "--yes") || slices.ContainsFunc(c.opts("Ll", "size", "extents").Values("L", "l", "size", "extents"), func(v string) bool { return !strings.HasPrefix(v, "+") })
+			case "bcachefs":
+				return landmark.Starts(c.words(), "format|device|migrate|reset-counters") || unknown(c.words())
 			case "zpool", "zfs":
 				return landmark.Starts(c.words(), "destroy|labelclear|create|rollback") && (c.name == "zpool" || !c.has("create"))
 			case "btrfs":
@@ -298,6 +345,7 @@ func diskRules() []rule {
 				return landmark.Device(w) || strings.HasPrefix(w, "/dev/") && strings.Contains(w, shell.Unknown)
 			})
 		}},
+		{id: "device-operand", family: "block-device", severity: destructive, reason: "gives a disk to a program that may write to it", suggestion: ask, match: (*call).givesDevice},
 		{id: "write-unknown", family: "block-device", severity: blocked, programs: "dd shred", reason: "overwrites a place that only the real run knows", suggestion: "write the target out", match: func(c *call) bool {
 			return slices.ContainsFunc(c.written(), func(w string) bool {
 				return strings.HasPrefix(w, shell.Unknown) || strings.HasPrefix(w, "/dev/"+shell.Unknown)
@@ -309,6 +357,37 @@ func diskRules() []rule {
 			})
 		}},
 	}
+}
+
+// givesDevice reports whether a call hands a disk to a program that is not known
+// only to look at it.
+func (c *call) givesDevice() bool {
+	if c.Wrapper || landmark.Inspector(c.name) || landmark.Talker(c.name) || landmark.Looker(c.name) || c.asksHelp() {
+		return false
+	}
+	return anyAt(c.Argv, func(i int) bool {
+		a := c.Argv[i]
+		if i == 0 || program.Message(c.name, c.Argv, i) || program.Pattern(c.name, c.Argv, i) || strings.HasPrefix(a, "if=") {
+			return false
+		}
+		source := i < len(c.Argv)-1 && slices.Contains([]string{"cp", "rsync", "ddrescue", "dd_rescue", "qemu-img", "pv", "bmaptool", "gzip", "xz", "zstd", "tar"}, c.name)
+		if strings.HasPrefix(c.name, "partclone") && slices.Contains([]string{"-s", "--source"}, c.Argv[i-1]) {
+			source = true
+		}
+		_, value, set := strings.Cut(a, "=")
+		return !source && (landmark.Device(a) || set && landmark.Device(value) || !filepath.IsAbs(a) && strings.HasPrefix(c.Cwd, "/dev") && landmark.Device(c.abs(a)))
+	})
+}
+
+// image reports whether all that a call names are ordinary files of the
+// workspace or for a while, as the images of disks are.
+func (c *call) image() bool {
+	w := c.words()
+	return len(w) > 0 && !slices.ContainsFunc(w, func(a string) bool {
+		path := c.abs(a)
+		return path == "" || strings.Contains(a, shell.Unknown) || strings.ContainsAny(a, "*?[") || c.hits(a) != place.Free ||
+			!landmark.Under(c.p.cfg.Workspace, path) && !landmark.Under("/tmp", path)
+	})
 }
 
 func permissionRules() []rule {

@@ -8,6 +8,13 @@ import (
 	"phantom/internal/policy/shell"
 )
 
+// unforced reports whether the line takes from git the need to force a cleaning.
+func (c *call) unforced() bool {
+	return slices.ContainsFunc(c.line, func(o shell.Call) bool {
+		return slices.ContainsFunc(slices.Concat(o.Argv, o.Env), func(w string) bool { return strings.Contains(strings.ToLower(w), "clean.requireforce") })
+	})
+}
+
 func gitRules() []rule {
 	make := func(id, reason, suggestion string, match func(c *call, sub string, o shell.Options) bool) rule {
 		return rule{id: id, family: "git", severity: destructive, programs: "git", reason: reason, suggestion: suggestion, match: func(c *call) bool {
@@ -46,8 +53,8 @@ func gitRules() []rule {
 		make("git-reset-hard", "throws away changes that are not committed", "git stash, or git reset --keep", func(_ *call, sub string, o shell.Options) bool {
 			return sub == "reset" && o.Has("hard") || sub == "read-tree" && o.Has("reset")
 		}),
-		make("git-clean", "deletes files that git does not know", "git clean -n shows what would go", func(_ *call, sub string, o shell.Options) bool {
-			return sub == "clean" && o.Has("f", "force", "x", "X") && !o.Has("n", "dry-run")
+		make("git-clean", "deletes files that git does not know", "git clean -n shows what would go", func(c *call, sub string, o shell.Options) bool {
+			return sub == "clean" && (o.Has("f", "force", "x", "X") || c.unforced()) && !o.Has("n", "dry-run")
 		}),
 		make("git-discard", "throws away changes in all files", "restore the one file you mean", func(_ *call, sub string, o shell.Options) bool {
 			switch sub {

@@ -14,6 +14,9 @@ import (
 // readPaths returns the files that a call shows or sends.
 func (c *call) readPaths() []string {
 	out := slices.Clone(c.Reads)
+	if c.name == "git" && len(shell.GitWords(c.Argv)) > 0 {
+		return append(out, shell.GitReads(shell.GitWords(c.Argv))...)
+	}
 	short, ok := landmark.Reader(c.name)
 	if !ok {
 		if c.name == "source" || c.name == "." || c.name == "test" || c.name == "[" {
@@ -100,7 +103,7 @@ func secretRules() []rule {
 				return landmark.SecretFile(f) || path != "" && landmark.SecretFile(path) || landmark.SecretPattern(f) || landmark.SecretPattern(path) || strings.HasSuffix(f, "/environ")
 			})
 		}},
-		{id: "secret-store", family: family, severity: destructive, programs: "gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: func(c *call) bool { return landmark.OpensStore(c.name, c.args(), c.words(), shell.GitWords(c.Argv)) }},
+		{id: "secret-store", family: family, severity: destructive, programs: "getent gpg gpg2 security pass vault aws kubectl oc gcloud az gh op bw heroku git doppler sops chamber secret-tool keyring lpass ansible-vault flyctl fly age kwallet-query hcloud", reason: "prints secrets from where they are kept", suggestion: safer, match: func(c *call) bool { return landmark.OpensStore(c.name, c.args(), c.words(), shell.GitWords(c.Argv)) }},
 		{id: "metadata-service", family: family, severity: blocked, reason: "asks the cloud's metadata service, which hands out credentials", suggestion: "ask the owner for what you need", match: func(c *call) bool {
 			if slices.ContainsFunc(slices.Concat(c.Reads, c.Writes), func(r string) bool {
 				return strings.HasPrefix(r, "/dev/tcp/") && landmark.Metadata(strings.Split(r, "/")[3])

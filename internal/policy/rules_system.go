@@ -110,6 +110,9 @@ func processRules() []rule {
 			case "init", "telinit":
 				return landmark.Starts(w, "0|1|6|s|S|q")
 			case "systemctl", "loginctl":
+				if len(w) > 1 && slices.Contains([]string{"start", "restart", "try-restart", "reload-or-restart", "set-default", "enable", "reenable"}, w[0]) && slices.ContainsFunc(w[1:], landmark.PowerUnit) {
+					return true
+				}
 				return landmark.Starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|default|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
 			case "dbus-send", "busctl":
 				return slices.ContainsFunc(c.args(), func(a string) bool {
@@ -143,35 +146,16 @@ func processRules() []rule {
 	}
 }
 
-// pids returns what kill is to signal.
-func (c *call) pids() []string {
-	args := c.args()
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		a := args[0]
-		args = args[1:]
-		if a == "-s" || a == "-n" || a == "--signal" {
-			args = args[min(1, len(args)):]
-			continue
-		}
-		if a == "-l" || a == "-L" || a == "--list" {
-			return nil
-		}
-		break
-	}
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	return args
-}
-
 func killsVital(c *call) bool {
 	switch c.name {
 	case "kill", "tkill":
-		return slices.ContainsFunc(c.pids(), func(p string) bool {
+		return slices.ContainsFunc(landmark.Signalled(c.args()), func(p string) bool {
 			return p == "1" || p == "-1" || strings.HasPrefix(p, shell.Unknown) && (strings.Contains(p, "phantom") || strings.Contains(p, "systemd") || strings.HasSuffix(p, "init"))
-		}) || unknown(c.pids()) && c.searched("phantom")
+		}) || unknown(landmark.Signalled(c.args())) && c.searched("phantom")
 	case "killall5":
 		return !c.has("-h")
+	case "xkill":
+		return c.has("-a", "-all")
 	}
 	if parent, _ := c.opts("PsuUGgtFo", "parent").Value("P", "parent"); parent == "1" && c.name == "pkill" {
 		return true
@@ -227,7 +211,7 @@ func killsMany(c *call) bool {
 	case "kill":
 		listed := slices.ContainsFunc(c.line, func(o shell.Call) bool { return o.Name() == "ps" })
 		picked := slices.ContainsFunc(c.line, func(o shell.Call) bool { return strings.HasSuffix(o.Name(), "grep") })
-		return unknown(c.pids()) && listed && !picked || slices.ContainsFunc(c.pids(), func(p string) bool {
+		return unknown(landmark.Signalled(c.args())) && listed && !picked || slices.ContainsFunc(landmark.Signalled(c.args()), func(p string) bool {
 			return strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
 		})
 	case "fuser":
@@ -302,14 +286,26 @@ func accountRules() []rule {
 			}
 			return !c.asksHelp()
 		}},
-		{id: "cron-edit", family: family, severity: destructive, programs: "crontab at batch systemd-run", reason: "changes what the machine runs by itself", suggestion: "use Phantom's own schedule", match: func(c *call) bool {
+		{id: "cron-edit", family: family, severity: destructive, programs: "crontab at batch systemd-run systemctl ssh-copy-id", reason: "changes what the machine runs by itself", suggestion: "use Phantom's own schedule", match: func(c *call) bool {
 			switch c.name {
 			case "crontab":
 				return !c.opts("u").Has("l") && !c.asksHelp() && (len(c.Argv) > 1 || c.Piped)
 			case "systemd-run":
 				return slices.ContainsFunc(c.args(), func(a string) bool { return strings.HasPrefix(a, "--on-") })
-			case "at":
-				return len(c.Argv) > 1 && !c.has("-l", "-c", "-V")
+			case "at", "batch":
+				if c.Piped && c.Stdin != "" && !strings.Contains(c.Stdin, shell.Unknown) {
+					return false // what it will run was judged with the line
+				}
+				return (len(c.Argv) > 1 || c.Piped) && !c.has("-l", "-c", "-V")
+			case "systemctl":
+				w := c.words()
+				return landmark.Starts(w, "edit|link|revert") || landmark.Starts(w, "enable|reenable|preset") && slices.ContainsFunc(w[1:], func(u string) bool { return strings.Contains(u, "/") })
+			case "ssh-copy-id":
+				return slices.ContainsFunc(c.words(), func(h string) bool {
+					_, host, _ := strings.Cut("@"+h, "@")
+					host = host[strings.LastIndex(host, "@")+1:]
+					return host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1"
+				})
 			}
 			return true
 		}},

@@ -28,6 +28,8 @@ func OpensStore(program string, args, w, git []string) bool {
 	switch program {
 	case "gpg", "gpg2":
 		return slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--export-secret") })
+	case "getent":
+		return Starts(w, "shadow|gshadow")
 	case "security":
 		return Starts(w, "find-generic-password|find-internet-password|dump-keychain|export")
 	case "pass", "lpass":
@@ -56,7 +58,9 @@ func OpensStore(program string, args, w, git []string) bool {
 		return Starts(git, "credential", "fill")
 	case "doppler", "chamber":
 		return Starts(w, "secrets|read|export|list")
-	case "sops", "ansible-vault", "age":
+	case "age":
+		return has("-d", "--decrypt") && !has("-o", "--output")
+	case "sops", "ansible-vault":
 		return has("-d", "--decrypt", "decrypt", "view")
 	case "secret-tool", "keyring", "kwallet-query":
 		return Starts(w, "lookup|get|search") || program == "kwallet-query"

@@ -28,6 +28,8 @@ func Metadata(arg string) bool {
 		low = rest
 	}
 	host, _, _ := strings.Cut(low, "/")
+	// What only the run knows stands as a rune of private use, and may begin the path.
+	host, _, _ = strings.Cut(host, "\uE000")
 	if strings.HasPrefix(host, "[") {
 		host, _, _ = strings.Cut(host[1:], "]")
 	} else if strings.Count(host, ":") == 1 {
@@ -80,9 +82,9 @@ func Vital(unit string) bool {
 	}, unit) || strings.Contains(unit, "*")
 }
 
+// Ours reports whether a unit's or a service's name is Phantom's.
 func Ours(name string) bool {
-	name = strings.TrimSuffix(name, ".service")
-	return name == "phantom" || strings.HasPrefix(name, "phantom@") || strings.HasPrefix(name, "phantom-")
+	return slices.Contains(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune("/.-@_:", r) }), "phantom")
 }
 
 func Essential(pkg string) bool {
@@ -97,6 +99,32 @@ func Essential(pkg string) bool {
 		"sed", "findutils", "base-files", "base-passwd", "perl-base", "python3", "python", "network-manager", "NetworkManager", "iproute2", "openssh", "docker-ce", "docker.io", "musl", "busybox", "alpine-base",
 		"libpam0g", "libpam-modules", "e2fsprogs", "hostname", "procps", "udev", "filesystem", "ca-certificates", "ncurses-base", "zlib1g", "debianutils", "diffutils", "initramfs-tools", "netplan.io", "ufw", "fail2ban", "cloud-init",
 	}, pkg)
+}
+
+// Uncommented takes the comments out of SQL, but for those that MySQL runs.
+func Uncommented(sql string) string {
+	var out strings.Builder
+	for i := 0; i < len(sql); {
+		end := -1
+		switch rest := sql[i:]; {
+		case strings.HasPrefix(rest, "/*") && !strings.HasPrefix(rest, "/*!"):
+			if end = strings.Index(rest, "*/"); end >= 0 {
+				end += 2
+			}
+		case strings.HasPrefix(rest, "-- "):
+			if end = strings.IndexByte(rest, '\n'); end < 0 {
+				end = len(rest)
+			}
+		}
+		if end < 0 {
+			out.WriteByte(sql[i])
+			i++
+			continue
+		}
+		out.WriteByte(' ')
+		i += end
+	}
+	return out.String()
 }
 
 // Unquoted takes the string literals out of SQL, unless they may be run.
@@ -134,6 +162,14 @@ func DestroysData(words []string) bool {
 		}
 	}
 	return false
+}
+
+// PowerUnit reports whether to start a unit is to stop the machine.
+func PowerUnit(unit string) bool {
+	name, kind, _ := strings.Cut(unit, ".")
+	name = strings.TrimPrefix(name, "systemd-")
+	return kind == "target" && slices.Contains([]string{"runlevel0", "runlevel1", "runlevel6", "ctrl-alt-del", "rescue", "emergency", "sigpwr"}, name) ||
+		(kind == "target" || kind == "service" && name != unit) && slices.Contains([]string{"reboot", "poweroff", "halt", "kexec", "suspend", "hibernate", "hybrid-sleep", "shutdown", "exit", "soft-reboot", "umount", "final"}, name)
 }
 
 // Reader are the programs that show a file or send it away, each with the
@@ -175,9 +211,39 @@ func Looker(name string) bool {
 	return slices.Contains([]string{"cat", "less", "more", "head", "tail", "grep", "egrep", "fgrep", "rg", "ls", "wc", "diff", "stat", "file", "sha256sum", "md5sum", "cmp", "nl", "tac", "cut", "sort", "uniq", "tree", "du", "find", "test", "[", "cd", "readlink", "realpath", "basename", "dirname", "bat", "jq", "yq"}, name)
 }
 
+// Inspector are the programs that only look at the disk they are given, or
+// whose own rules say when they do more.
+func Inspector(name string) bool {
+	return slices.Contains([]string{
+		"lsblk", "blkid", "smartctl", "fdisk", "sfdisk", "sgdisk", "gdisk", "cfdisk", "cgdisk", "parted", "hdparm", "nvme", "dd", "hexdump", "xxd", "od", "strings", "b2sum", "sha1sum", "sha512sum", "udevadm", "df", "findmnt", "lsof", "fuser",
+		"dumpe2fs", "xfs_info", "btrfs", "cryptsetup", "mdadm", "pvs", "vgs", "lvs", "pvdisplay", "vgdisplay", "lvdisplay", "badblocks", "iostat", "blockdev", "losetup", "swapon", "swapoff", "mount", "umount", "fsck", "e2fsck", "tune2fs",
+		"debugfs", "e2label", "eject", "partprobe", "ioping", "sdparm", "lshw", "hwinfo", "udisksctl", "mdev", "isoinfo", "xfs_repair", "resize2fs", "wipefs", "git", "gh", "awk", "sed", "chmod", "chown", "ln", "rm", "find", "docker", "podman",
+	}, name)
+}
+
 // Talker never open the words they are given.
 func Talker(name string) bool {
 	return slices.Contains([]string{"echo", "printf", "logger", "notify-send", "man", "which", "type", "true", "false", ":", "export", "declare", "local", "basename", "dirname"}, name)
+}
+
+// Signalled returns what kill is to signal.
+func Signalled(args []string) []string {
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		a := args[0]
+		args = args[1:]
+		if a == "-s" || a == "-n" || a == "--signal" {
+			args = args[min(1, len(args)):]
+			continue
+		}
+		if a == "-l" || a == "-L" || a == "--list" {
+			return nil
+		}
+		break
+	}
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	return args
 }
 
 // Namer reports whether a program tells of files no more than their names and sizes.

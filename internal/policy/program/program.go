@@ -58,6 +58,30 @@ func guarded() []string {
 	}
 }
 
+// Reaches reports whether a program acts on what lies elsewhere, so that it
+// makes no difference to be in a container.
+func Reaches(name string) bool {
+	return slices.Contains([]string{"aws", "az", "gcloud", "gsutil", "kubectl", "helm", "terraform", "tofu", "pulumi", "doctl", "hcloud", "s3cmd", "mc", "rclone", "flyctl", "heroku", "psql", "mysql", "mariadb", "mongosh", "mongo", "redis-cli", "cqlsh", "etcdctl"}, name)
+}
+
+// OfImage returns the command line of a program that reaches out of its
+// container: the image's own, or the one that follows it.
+func OfImage(entry string, words []string) []string {
+	if len(words) == 0 {
+		return nil
+	}
+	image, _, _ := strings.Cut(path.Base(words[0]), ":")
+	image, _, _ = strings.Cut(image, "@")
+	image = strings.NewReplacer("aws-cli", "aws", "azure-cli", "az", "cloud-sdk", "gcloud", "google-cloud-cli", "gcloud", "minio-mc", "mc").Replace(image)
+	switch {
+	case len(words) > 1 && Reaches(path.Base(words[1])):
+		return words[1:]
+	case Reaches(image) && entry == "" && len(words) > 1:
+		return append([]string{image}, words[1:]...)
+	}
+	return nil
+}
+
 // Commands returns the options of a program whose value is a command line.
 func Commands(name string) []string {
 	options := ""

@@ -19,7 +19,7 @@ func runMake(m *machine, argv []string, in *stream) string {
 	for _, d := range o.Values("C", "directory") {
 		s.cwd = s.abs(d)
 	}
-	vars := map[string]string{}
+	vars := map[string]string{"MAKE": "make", "": strings.Join(slices.DeleteFunc(slices.Clone(o.Operands), func(w string) bool { return strings.Contains(w, "=") }), " ")}
 	for _, w := range o.Operands {
 		if k, v, ok := strings.Cut(w, "="); ok {
 			vars[strings.TrimRight(k, ":?+")] = v
@@ -74,9 +74,14 @@ func (m *machine) recipes(text string, vars map[string]string) {
 		line = reference.ReplaceAllString(line, Unknown)
 		return strings.ReplaceAll(line, "$$", "$")
 	}
-	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\\\n", " "), "\n") {
+	lines := strings.Split(strings.ReplaceAll(text, "\\\n", " "), "\n")
+	skip := idle(lines, strings.Fields(vars[""]))
+	for i, line := range lines {
 		if !m.live() {
 			return
+		}
+		if skip[i] {
+			continue
 		}
 		for _, cut := range []string{"$(shell ", "${shell "} {
 			if _, cmd, ok := strings.Cut(line, cut); ok {
@@ -107,6 +112,55 @@ func (m *machine) recipes(text string, vars map[string]string) {
 			m.sub().stmts(f.Stmts, &stream{})
 		}
 	}
+}
+
+// head is a line that begins the recipe of targets.
+var head = regexp.MustCompile(`^([A-Za-z0-9_./-][A-Za-z0-9_./ -]*?)\s*::?([^=].*)?$`)
+
+// idle tells which lines belong to recipes that the goals do not ask for. Where
+// a makefile computes its targets, none is told to.
+func idle(lines, goals []string) map[int]bool {
+	needs, owner := map[string][]string{}, map[int][]string{}
+	var targets []string
+	for i, line := range lines {
+		switch at := head.FindStringSubmatch(line); {
+		case at != nil && assignment.FindStringSubmatch(line) == nil:
+			targets = strings.Fields(at[1])
+			before, _, _ := strings.Cut(at[2], ";")
+			for _, t := range targets {
+				needs[t] = append(needs[t], strings.Fields(before)...)
+			}
+			if len(goals) == 0 && !strings.HasPrefix(targets[0], ".") {
+				goals = targets[:1]
+			}
+			owner[i] = targets
+		case strings.TrimLeft(line, " \t") != line:
+			owner[i] = targets
+		case strings.ContainsAny(line, "%$") && strings.Contains(line, ":"), strings.HasPrefix(line, "include"), strings.HasPrefix(line, "define"), strings.HasPrefix(line, "-include"), strings.HasPrefix(line, "import"):
+			if assignment.FindStringSubmatch(line) == nil {
+				return nil
+			}
+		}
+	}
+	asked := map[string]bool{}
+	for len(goals) > 0 {
+		g := goals[0]
+		goals = goals[1:]
+		if asked[g] {
+			continue
+		}
+		asked[g] = true
+		next, ours := needs[g]
+		if strings.ContainsAny(g, "%$"+Unknown) || !ours && len(asked) == 1 {
+			return nil
+		}
+		goals = append(goals, next...)
+	}
+	skip := map[int]bool{}
+	for i, of := range owner {
+		skip[i] = len(of) > 0 && !slices.ContainsFunc(of, func(t string) bool { return asked[t] || strings.HasPrefix(t, ".") })
+	}
+	return skip
 }
 
 // enclosed returns what stands before the bracket that closes text.
@@ -158,6 +212,17 @@ func runFd(m *machine, argv []string, _ *stream) string {
 
 // runCMake walks the commands that cmake carries out itself.
 func runCMake(m *machine, argv []string, in *stream) string {
+	for _, f := range values(argv[1:], []string{"-P"}) {
+		if text, ok := m.files[m.abs(f.value)]; ok {
+			m.listfile(text)
+		}
+	}
+	dirs := append(ParseOptions(argv[1:], "SBGDCT", nil, false).Operands, ".")
+	for _, d := range dirs {
+		if text, ok := m.files[m.abs(d+"/CMakeLists.txt")]; ok {
+			m.listfile(text)
+		}
+	}
 	if len(argv) < 4 || argv[1] != "-E" {
 		return Unknown
 	}
@@ -172,6 +237,27 @@ func runCMake(m *machine, argv []string, in *stream) string {
 		s.trailing(append([]string{"env"}, argv[3:]...), in)
 	}
 	return Unknown
+}
+
+// listfile walks what a script of cmake runs and removes.
+func (m *machine) listfile(text string) {
+	s := m.sub()
+	s.via = append(slices.Clone(m.via), "cmake -P")
+	if strings.Trim(text, Unknown+" \n") == "" && text != "" {
+		m.problem(UnknownScript, "the script of cmake is not known")
+		return
+	}
+	for part := range strings.SplitSeq(text, "(") {
+		inside := enclosed(part)
+		for cmd := range strings.SplitSeq(inside, "COMMAND ") {
+			if strings.Contains(inside, "COMMAND ") {
+				s.guess(cmd)
+			}
+		}
+		if files, ok := strings.CutPrefix(strings.TrimSpace(inside), "REMOVE"); ok {
+			s.invoke(append([]string{"rm", "-rf", "--"}, strings.Fields(strings.TrimPrefix(files, "_RECURSE"))...), redirs{}, &stream{})
+		}
+	}
 }
 
 // scripts walks the scripts of a package.json that the line wrote.

@@ -17,6 +17,14 @@ func builtins(name string) runner {
 		return positional
 	case "read", "mapfile", "readarray":
 		return read
+	case "hash":
+		return func(m *machine, argv []string, _ *stream) string {
+			o := ParseOptions(argv[1:], "p", nil, true)
+			if path, ok := o.Value("p"); ok && len(o.Operands) > 0 && len(m.hashed) < 50 {
+				m.hashed[o.Operands[0]] = path
+			}
+			return ""
+		}
 	case "unset":
 		return func(m *machine, argv []string, _ *stream) string {
 			for _, a := range argv[1:] {

@@ -13,7 +13,7 @@ import (
 func (m *machine) carried(argv []string, in *stream) {
 	name := filepath.Base(argv[0])
 	if extra, ok := m.vars["TAR_OPTIONS"]; ok && strings.HasSuffix(name, "tar") {
-		argv = append(slices.Clone(argv), strings.Fields(extra.str)...)
+		argv = append(append(slices.Clone(argv), strings.Fields(extra.str)...), strings.Join(strings.Fields(extra.str), " "))
 	}
 	var s *machine
 	walk := func(text string) {
@@ -112,6 +112,9 @@ func runOther(m *machine, argv []string, in *stream) string {
 	s.via = append(slices.Clone(m.via), name)
 	if _, ok := s.files[s.abs(argv[0])]; ok && strings.Contains(argv[0], "/") {
 		return s.runFile(name, argv, in)
+	}
+	if strings.Contains(argv[0], "/") {
+		m.unpacked(m.abs(argv[0]))
 	}
 	s.trailing(argv, in)
 	for i, a := range argv[1:] {

@@ -29,7 +29,7 @@ func runCode(m *machine, argv []string, in *stream) string {
 		if len(o.Operands) > 0 && !o.Has("f", "file") && len(codes) == 0 {
 			codes = o.Operands[:1]
 		}
-		m.awk(name, codes)
+		m.awk(name, codes, in)
 		return Unknown
 	case "sed", "gsed":
 		o := ParseOptions(args, "efl", []string{"expression", "file"}, false)
@@ -43,6 +43,11 @@ func runCode(m *machine, argv []string, in *stream) string {
 		codes = m.editor(name, args)
 	default:
 		codes, script = inline(lang, args)
+	}
+	for _, a := range args {
+		if len(codes) == 0 && (strings.HasPrefix(a, "https://") || strings.HasPrefix(a, "http://")) && !slices.Contains([]string{"vim", "vi", "nvim", "emacs"}, lang) && (a == script || lang == "deno" || lang == "bun") {
+			m.problem(UnknownScript, name+" runs a program from "+a)
+		}
 	}
 	for _, c := range codes {
 		if strings.Contains(c, Unknown) && strings.Trim(c, Unknown+" \n;\"'") == "" && script != "data" {
@@ -67,6 +72,9 @@ func runCode(m *machine, argv []string, in *stream) string {
 	}
 	switch {
 	case !ours:
+		if strings.Contains(script, "/") {
+			m.unpacked(m.abs(script))
+		}
 	case text != "" && strings.Trim(text, Unknown+" \n") == "":
 		m.problem(UnknownScript, "the code that "+name+" is to run is not known")
 	case lang == "expect" || lang == "tclsh":
@@ -96,8 +104,15 @@ func libraries(lang string) []string {
 
 // awk walks what programs of awk run by pipes and calls, and the files that
 // they write.
-func (m *machine) awk(name string, codes []string) {
+func (m *machine) awk(name string, codes []string, in *stream) {
 	for _, c := range codes {
+		if strings.Trim(c, Unknown) == "" && m.fetches > 0 {
+			m.problem(UnknownScript, "the code that "+name+" is to run is not known")
+		}
+		if in.piped && feeds(c) {
+			// The lines of the input are what it runs.
+			m.inner(name, in.text, nil, &stream{})
+		}
 		m.code(name, c, strings.Contains(c, "|") || strings.Contains(c, "getline"))
 		for rest := c; ; {
 			_, after, ok := strings.Cut(rest, ">")
@@ -246,14 +261,37 @@ func (m *machine) code(via, text string, runs bool) {
 	if runs {
 		words = append(words, "system")
 	}
+	lits = m.homed(words, lits)
 	for _, l := range lits {
 		// A call by name, as in getattr(os, "system").
 		if slices.Contains([]string{"system", "popen", "rmtree", "exec", "execSync", "spawn", "rmSync", "unlink", "subprocess", "child_process"}, l) {
 			words = append(words, l)
 		}
 	}
+	if contains(words, "eval", "exec", "Function", "instance_eval", "class_eval", "loadstring", "runInThisContext", "runInNewContext") && fetching(words, text) {
+		m.problem(HiddenCode, "the code runs a text that it fetches")
+	}
+	if endless(text) && contains(words, "spawn", "Popen", "fork", "popen", "execFile", "proc_open", "Process") && !contains(words, "wait", "waitpid", "sleep", "communicate", "await", "spawnSync", "break", "join") {
+		m.problem(ForkBomb, "the code starts processes in an endless loop")
+	}
+	if contains(words, "execute", "executescript", "executemany", "query", "exec", "prepare", "raw", "do", "run", "sql", "ExecContext", "Exec") {
+		for _, l := range lits {
+			if strings.Contains(l, " ") {
+				m.emit(Call{Argv: []string{"sqlite3", "database", l}})
+			}
+		}
+	}
 	recursive := strings.Contains(text, "recursive") && contains(words, "unlink", "removeSync", "remove", "rm")
 	searches := contains(words, "walk", "glob", "rglob", "iterdir", "scandir", "listdir", "readdirSync", "Dir") && contains(words, "remove", "unlink", "rmdir", "unlinkSync", "delete")
+	if picks := searches && !recursive && contains(words, "endswith", "startswith", "suffix", "fnmatch", "splitext", "glob", "match", "end_with", "endsWith", "startsWith", "extname", "ext", "test") && !contains(words, deleters()...); picks {
+		// Of what it finds it takes some: no tree goes.
+		searches = false
+		for _, l := range lits {
+			if dir := strings.TrimSpace(l); dir == "." || strings.ContainsAny(dir, "/~") {
+				m.emit(Call{Argv: []string{"rm", "-f", "--", filepath.Join(filepath.Dir(dir+"/"), Unknown)}})
+			}
+		}
+	}
 	if recursive || searches || strings.Contains(text, "delete-directory") || strings.Contains(text, "delete-file") {
 		words = append(words, "rmtree")
 	}
@@ -290,21 +328,6 @@ func (m *machine) code(via, text string, runs bool) {
 		s.emit(Call{Argv: []string{"printenv", name}})
 	}
 	s.effects(words, has, lits)
-}
-
-func contains(words []string, any ...string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(any, w) })
-}
-
-func forks(words []string) bool {
-	n, loop := 0, false
-	for _, w := range words {
-		if w == "fork" {
-			n++
-		}
-		loop = loop || w == "while" || w == "loop" || w == "for" || w == "until"
-	}
-	return n > 1 && loop || n == 1 && loop && !slices.Contains(words, "wait") && !slices.Contains(words, "waitpid") && !slices.Contains(words, "_exit")
 }
 
 // effects notes the calls that code with these words could make on its literals.
@@ -347,12 +370,12 @@ func (m *machine) effects(words []string, has func([]string) bool, lits []string
 		}
 		if strings.HasPrefix(path, "/") || strings.HasPrefix(path, "~") || strings.HasPrefix(path, ".") || strings.Contains(path, "/") || strings.Contains(path, "http") {
 			m.emit(Call{Argv: []string{"cat", "--", path}})
-			if has(writers()) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+")) {
+			if has(writers()) || has([]string{"write", "binwrite", "spew"}) && has([]string{"File", "IO", "Path", "Pathname", "pathlib", "Deno", "Bun"}) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+")) {
 				m.emit(Call{Argv: []string{"tee", "--", path}, Writes: []string{path}})
 			}
 		}
 	}
-	if has(deleters()) && len(lits) == 0 && has([]string{"rmtree", "rm_rf", "rmSync", "remove_tree"}) {
+	if has(deleters()) && len(lits) == 0 && !has([]string{"mkdtemp", "TemporaryDirectory", "mktmpdir", "tempdir", "gettempdir", "tmpdir", "mkdtempSync"}) && has([]string{"rmtree", "rm_rf", "rmSync", "remove_tree"}) {
 		m.emit(Call{Argv: []string{"rm", "-rf", "--", Unknown}})
 	}
 	if has([]string{"kill"}) && has([]string{"1"}) {

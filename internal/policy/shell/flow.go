@@ -43,10 +43,11 @@ func (m *machine) binary(c *syntax.BinaryCmd, in *stream) string {
 		next := m.next
 		a := m.sub()
 		a.back, a.next = true, heads(c.Y)
+		before := m.fetches
 		out := a.stmt(c.X, in)
 		b := m.sub()
 		b.back, b.next = true, next
-		return b.stmt(c.Y, &stream{text: out, piped: true})
+		return b.stmt(c.Y, &stream{text: out, piped: true, web: in.web || m.fetches > before})
 	}
 }
 

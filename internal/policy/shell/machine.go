@@ -235,6 +235,10 @@ func (m *machine) declare(c *syntax.DeclClause, r redirs) {
 			continue
 		}
 		words = append(words, a.Name.Value+"=")
+		if slices.ContainsFunc(words[1:], func(w string) bool { return strings.HasPrefix(w, "-") && strings.Contains(w, "n") }) && a.Value != nil {
+			m.vars[a.Name.Value] = value{ref: m.literal(a.Value)}
+			continue
+		}
 		m.assign(a)
 		if c.Variant.Value == "export" || len(words) > 2 && strings.Contains(words[1], "x") {
 			m.export(a.Name.Value)
@@ -301,6 +305,17 @@ func (m *machine) disclose(c *syntax.CallExpr, argv []string) {
 func (m *machine) emit(c Call) {
 	c.Cwd, c.Via, c.Next, c.Remote, c.Env = m.cwd, slices.Clone(m.via), m.next, m.remote, m.environment()
 	m.calls = append(m.calls, c)
+	if len(m.links) == 0 || c.Wrapper {
+		return
+	}
+	// The same once more, by the places where the links lead that the line made.
+	moved, a := m.relinked(c.Name(), c.Argv)
+	c.Argv = a
+	w, b := m.relinked("", c.Writes)
+	c.Writes = b
+	if moved || w {
+		m.calls = append(m.calls, c)
+	}
 }
 
 // environment returns what the line set of the environment that a program sees.
@@ -320,8 +335,11 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 	if !m.live() || len(argv) == 0 {
 		return Unknown
 	}
+	if path, ok := m.hashed[argv[0]]; ok {
+		argv = append([]string{path}, argv[1:]...)
+	}
 	name := filepath.Base(argv[0])
-	call := Call{Argv: argv, Reads: r.reads, Writes: r.writes, Stdin: in.text, Piped: in.piped}
+	call := Call{Argv: argv, Reads: r.reads, Writes: r.writes, Stdin: in.text, Piped: in.piped, Given: m.given(argv)}
 	if strings.ContainsAny(argv[0], "*?[") && name != "[" && name != "[[" {
 		return m.matched(argv, r, in)
 	}

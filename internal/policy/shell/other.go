@@ -14,10 +14,69 @@ func runLoader(m *machine, argv []string, in *stream) string {
 	return s.invoke(o.Operands, redirs{}, in)
 }
 
+// relinked returns words with the links in them that the line made replaced by
+// where they lead. What only takes the link itself away leaves its target alone.
+func (m *machine) relinked(name string, words []string) (bool, []string) {
+	moved, out := false, slices.Clone(words)
+	itself := slices.Contains([]string{"rm", "unlink", "mv", "ln", "readlink", "ls", "stat", "test", "["}, name)
+	for i, w := range out {
+		if name != "" && i == 0 || w == "" {
+			continue
+		}
+		path := m.abs(w)
+		for link, to := range m.links {
+			rest, ok := strings.CutPrefix(path, link)
+			if !ok || rest != "" && rest[0] != '/' || rest == "" && itself && !strings.HasSuffix(w, "/") {
+				continue
+			}
+			out[i], moved = strings.TrimSuffix(to, "/")+rest, true
+			if out[i] == "" {
+				out[i] = "/"
+			}
+			break
+		}
+	}
+	return moved, out
+}
+
+// given returns the texts of the files that a command names and the line wrote.
+func (m *machine) given(argv []string) string {
+	if len(m.files) == 0 || len(argv) > 50 {
+		return ""
+	}
+	var out []string
+	for _, a := range argv[1:] {
+		_, value, _ := strings.Cut(a, "=")
+		for _, w := range append(strings.Fields(a)[:min(4, len(strings.Fields(a)))], value) {
+			if text, ok := m.files[m.abs(w)]; ok && w != "" && len(out) < 10 {
+				out = append(out, text)
+			}
+		}
+	}
+	return clip(strings.Join(out, "\n;\n"))
+}
+
 // GitWords returns the subcommand of a git command line and its arguments,
 // without the options that stand before it.
 func GitWords(argv []string) []string {
 	return ParseOptions(argv[1:], "Cc", []string{"git-dir", "work-tree", "namespace", "exec-path", "super-prefix", "config-env"}, true).Operands
+}
+
+// GitReads returns the files that git shows, or takes among its own.
+func GitReads(w []string) []string {
+	switch o := ParseOptions(w[1:], "", nil, false); {
+	case w[0] == "hash-object", w[0] == "diff" && o.Has("no-index"):
+		return o.Operands
+	case w[0] == "show", w[0] == "cat-file":
+		var out []string
+		for _, a := range o.Operands {
+			if _, path, ok := strings.Cut(a, ":"); ok {
+				out = append(out, path)
+			}
+		}
+		return out
+	}
+	return nil
 }
 
 // runGit walks the commands that git is told to run for it.

@@ -5,6 +5,9 @@ import "strings"
 // sed walks what a script of sed runs and the files that it writes.
 func (m *machine) sed(codes []string) {
 	for _, code := range codes {
+		if strings.Trim(code, Unknown) == "" && m.fetches > 0 {
+			m.problem(UnknownScript, "the script that sed is to run is not known")
+		}
 		for line := range strings.SplitSeq(code, "\n") {
 			m.sedLine(line)
 		}

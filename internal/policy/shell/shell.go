@@ -63,6 +63,7 @@ type Call struct {
 	Writes  []string `json:"writes,omitempty"` // redirections that write
 	Reads   []string `json:"reads,omitempty"`  // redirections that read
 	Stdin   string   `json:"-"`                // text that it reads, if it is fed any
+	Given   string   `json:"-"`                // text of files it names that the line itself wrote
 	Piped   bool     `json:"piped,omitempty"`  // its input is a pipe, here-document or file
 	Env     []string `json:"env,omitempty"`    // NAME=value of what the line set of its environment
 	Next    []string `json:"-"`                // words of the command that its output is piped to
@@ -93,7 +94,7 @@ type Home struct {
 
 // Derive walks line as bash would run it in cwd.
 func Derive(line, cwd string, home Home) Result {
-	r := &run{home: home, files: map[string]string{}, end: time.Now().Add(timeLimit)}
+	r := &run{home: home, files: map[string]string{}, links: map[string]string{}, hashed: map[string]string{}, end: time.Now().Add(timeLimit)}
 	m := &machine{run: r, vars: map[string]value{}, funcs: map[string]*function{}, cwd: cwd}
 	m.script(line, &stream{})
 	m.uncalled()
@@ -106,7 +107,11 @@ type run struct {
 	calls    []Call
 	problems []Problem
 	files    map[string]string // what the line itself wrote, or fetched as Unknown
-	served   int               // bytes of variables handed to expansions
+	links    map[string]string // where the symbolic links lead that the line made
+	hashed   map[string]string // the programs that the line gave other names
+	foreign  []string          // directories into which the line unpacked what it fetched
+	fetches  int
+	served   int // bytes of variables handed to expansions
 	rounds   int
 	fd       int
 	end      time.Time
@@ -206,6 +211,7 @@ type stream struct {
 	text  string
 	piped bool
 	file  bool // a file of the machine's: running it is running a script by name
+	web   bool // fetched, or made of what was
 }
 
 func known(s string) bool { return !strings.Contains(s, Unknown) }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,6 +106,8 @@ func filters(name string) runner {
 		return fetch
 	case "cp", "mv", "ln", "install":
 		return copied
+	case "tar", "bsdtar", "gtar", "unzip", "7z", "7za", "unar", "cpio", "gunzip", "unxz", "bunzip2", "unzstd", "gzip", "xz", "zstd", "bzip2":
+		return unpack
 	case "pgrep", "pidof":
 		return func(_ *machine, argv []string, _ *stream) string { return Unknown + strings.Join(argv[1:], "") }
 	case "pyenv", "rbenv", "nodenv", "starship", "zoxide", "brew", "minikube", "docker-machine", "opam", "dircolors", "resize", "luarocks", "keychain", "thefuck", "register-python-argcomplete":
@@ -118,9 +121,13 @@ func filters(name string) runner {
 
 func which(args []string) string {
 	for _, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			return a
+		if strings.HasPrefix(a, "-") {
+			continue
 		}
+		if !strings.Contains(a, "/") && program.Guarded(a) {
+			return "/usr/bin/" + a
+		}
+		return a
 	}
 	return Unknown
 }
@@ -136,13 +143,40 @@ func echo(_ *machine, argv []string, _ *stream) string {
 	}
 	text := strings.Join(args, " ")
 	if escapes {
-		out, _, err := expand.Format(nil, strings.ReplaceAll(text, "%", "%%"), nil)
-		if err != nil {
-			return Unknown
-		}
-		text = out
+		text = unescaped(text)
 	}
 	return text + end
+}
+
+// octal is an octal escape as echo -e and %b write it, with one digit more than
+// a format has.
+var octal = regexp.MustCompile(`\\0([0-7]{1,3})`)
+
+func unescaped(text string) string {
+	text = octal.ReplaceAllString(text, `\$1`)
+	out, _, err := expand.Format(nil, strings.ReplaceAll(text, "%", "%%"), nil)
+	if err != nil {
+		return Unknown
+	}
+	return out
+}
+
+// verbs returns the letters of a format's conversions, in order.
+func conversions(format string) string {
+	var out strings.Builder
+	for rest := format; ; {
+		_, after, ok := strings.Cut(rest, "%")
+		if !ok {
+			return out.String()
+		}
+		if rest = strings.TrimLeft(after, "-+ #0123456789."); rest == "" {
+			return out.String()
+		}
+		if rest[0] != '%' || rest != after {
+			out.WriteByte(rest[0])
+		}
+		rest = rest[1:]
+	}
 }
 
 func printf(m *machine, argv []string, _ *stream) string {
@@ -176,7 +210,15 @@ func formatted(format string, args []string) string {
 			return Unknown
 		}
 	}
-	format = strings.ReplaceAll(format, "%b", "%s")
+	if kinds := conversions(format); strings.Contains(kinds, "b") {
+		args = slices.Clone(args)
+		for i, a := range args {
+			if kinds[i%len(kinds)] == 'b' {
+				args[i] = unescaped(a)
+			}
+		}
+		format = strings.ReplaceAll(format, "%b", "%s")
+	}
 	var out strings.Builder
 	for {
 		s, n, err := expand.Format(nil, format, args)
@@ -368,6 +410,7 @@ func paths(m *machine, argv []string, _ *stream) string {
 
 // fetch marks the files that a download makes: their text is unknown.
 func fetch(m *machine, argv []string, _ *stream) string {
+	m.fetches++
 	name := filepath.Base(argv[0])
 	short, long := "AbcCdDeEFhHKmoPQrtTuUwxXYyz", []string{"output", "header", "data", "request", "user", "user-agent"}
 	if name == "wget" {
@@ -404,6 +447,16 @@ func copied(m *machine, argv []string, _ *stream) string {
 		return ""
 	}
 	to := files[len(files)-1]
+	if filepath.Base(argv[0]) == "ln" && ParseOptions(argv[1:], "tS", nil, false).Has("s", "symbolic") && len(m.links) < 50 {
+		for _, f := range files[:len(files)-1] {
+			at := f
+			if !filepath.IsAbs(f) {
+				at = filepath.Join(filepath.Dir(m.abs(to)), f)
+			}
+			m.links[m.abs(to)] = at
+			m.links[filepath.Join(m.abs(to), filepath.Base(f))] = at
+		}
+	}
 	for _, f := range files[:len(files)-1] {
 		text, ok := m.files[m.abs(f)]
 		if dir := filepath.Base(filepath.Dir(f)); !ok && (dir == "bin" || dir == "sbin") && program.Guarded(filepath.Base(f)) {

@@ -18,11 +18,12 @@ type value struct {
 	str  string
 	list []string
 	arr  bool
-	out  bool // exported: a new shell sees it, too
+	out  bool   // exported: a new shell sees it, too
+	ref  string // the variable that this one is another name of
 }
 
 func (v value) equal(w value) bool {
-	return v.arr == w.arr && v.str == w.str && strings.Join(v.list, "\x00") == strings.Join(w.list, "\x00") && len(v.list) == len(w.list)
+	return v.arr == w.arr && v.ref == w.ref && v.str == w.str && strings.Join(v.list, "\x00") == strings.Join(w.list, "\x00") && len(v.list) == len(w.list)
 }
 
 func (v value) known() bool { return known(v.str) && known(strings.Join(v.list, "")) }
@@ -75,6 +76,11 @@ func (e environ) Set(name string, v expand.Variable) error {
 
 // lookup finds a variable or a special parameter.
 func (m *machine) lookup(name string) (value, bool) {
+	for range 4 {
+		if v, ok := m.vars[name]; ok && v.ref != "" {
+			name = v.ref
+		}
+	}
 	if v, ok := m.vars[name]; ok {
 		return v, true
 	}
@@ -282,6 +288,9 @@ func (m *machine) assign(a *syntax.Assign) {
 		return
 	}
 	name := a.Name.Value
+	if v := m.vars[name]; v.ref != "" && !a.Naked {
+		name = v.ref
+	}
 	old := m.vars[name]
 	switch {
 	case a.Array != nil:

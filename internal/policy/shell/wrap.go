@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"phantom/internal/policy/program"
 )
 
 // prefix says how a program that runs its trailing arguments reads its own.
@@ -195,6 +197,7 @@ func (m *machine) runFile(name string, argv []string, in *stream) string {
 	if text, ok := m.files[m.abs(path)]; ok {
 		return m.inner(name+" "+path, text, argv[1:], in)
 	}
+	m.unpacked(m.abs(path))
 	if !known(path) && strings.Trim(path, Unknown) == "" {
 		m.problem(UnknownScript, "which script is to run is not known")
 	}
@@ -437,12 +440,15 @@ func runContainer(m *machine, argv []string, in *stream) string {
 		rest = ParseOptions(words[1:], "euwnc", []string{"env", "user", "workdir", "env-file", "detach-keys", "index", "namespace", "container"}, true).Operands
 	case "run", "create":
 		o := ParseOptions(words[1:], "aceghlmpuvw", []string{"name", "volume", "mount", "env", "env-file", "network", "net", "user", "workdir", "entrypoint", "publish", "cpus", "memory", "platform", "label", "add-host", "restart", "hostname", "pull", "device", "cap-add", "cap-drop", "security-opt", "tmpfs", "ulimit", "gpus", "shm-size", "log-driver", "log-opt", "pid", "ipc", "ip", "dns", "group-add", "volumes-from", "link", "cgroupns", "userns", "runtime", "expose", "health-cmd"}, true)
-		if len(o.Values("v", "volume", "mount")) == 0 {
-			return Unknown
-		}
 		rest = o.Operands
 		if e, ok := o.Value("entrypoint"); ok && len(rest) > 0 {
 			rest = append([]string{rest[0], e}, rest[1:]...)
+		}
+		if tool := program.OfImage(first(o, "entrypoint"), rest); len(tool) > 0 {
+			return s.invoke(tool, redirs{}, in)
+		}
+		if len(o.Values("v", "volume", "mount")) == 0 {
+			return Unknown
 		}
 	case "debug":
 		if i := slices.Index(words, "--"); i >= 0 && i+1 < len(words) {
