@@ -53,7 +53,7 @@ attack: setup ## a model that obeys every text it reads: attacks, and ordinary w
 	scripts/only 'Attack' ./cmd/phantom
 
 guard-score: ## the score of the command guard on its corpus
-	scripts/only 'Corpus|Score' ./internal/policy/...
+	scripts/only 'Corpus|Score|Speed' ./internal/policy/...
 
 sabotage: setup ## switch off every control in turn; its test must fail
 	go test ./internal/arch -run '^TestSabotage$$' -v -timeout 60m -sabotage

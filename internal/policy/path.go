@@ -69,7 +69,7 @@ func unplaced(rest string, whole bool) place.Harm {
 	switch {
 	case rest == "" && !whole:
 		return place.Free
-	case whole && strings.Trim(rest, "/."+shell.Unknown) == "":
+	case whole && strings.Trim(rest, "/.*"+shell.Unknown) == "":
 		return place.Root
 	case rest == "", rest == ".", landmark.Wild(rest), strings.Trim(rest, "./*") == "":
 		return place.Root

@@ -25,7 +25,8 @@ func dockerRules() []rule {
 	make := func(id string, reason, suggestion string, match func(c *call, w []string) bool) rule {
 		return rule{id: id, family: "docker", severity: destructive, programs: docker, reason: reason, suggestion: suggestion, match: func(c *call) bool {
 			w := c.dockerWords()
-			return len(w) > 0 && !c.has("--help") && match(c, w)
+			// Behind the image of a run, the option is the container's.
+			return len(w) > 0 && (!c.has("--help") || landmark.Starts(w, "run|exec|create") && c.Argv[len(c.Argv)-1] == "--help" && len(w) > 2) && match(c, w)
 		}}
 	}
 	force := func(w []string) bool { return shell.ParseOptions(w[1:], "", nil, false).Has("f", "force") }

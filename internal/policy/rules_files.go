@@ -374,8 +374,8 @@ func (c *call) givesDevice() bool {
 		if strings.HasPrefix(c.name, "partclone") && slices.Contains([]string{"-s", "--source"}, c.Argv[i-1]) {
 			source = true
 		}
-		_, value, set := strings.Cut(a, "=")
-		return !source && (landmark.Device(a) || set && landmark.Device(value) || !filepath.IsAbs(a) && strings.HasPrefix(c.Cwd, "/dev") && landmark.Device(c.abs(a)))
+		named := slices.ContainsFunc(strings.FieldsFunc(a, func(r rune) bool { return strings.ContainsRune("=,:", r) }), landmark.Device)
+		return !source && (named || !filepath.IsAbs(a) && strings.HasPrefix(c.Cwd, "/dev") && landmark.Device(c.abs(a)))
 	})
 }
 

@@ -268,7 +268,10 @@ func (m *machine) code(via, text string, runs bool) {
 			words = append(words, l)
 		}
 	}
-	if contains(words, "eval", "exec", "Function", "instance_eval", "class_eval", "loadstring", "runInThisContext", "runInNewContext") && fetching(words, text) {
+	if strings.HasPrefix(via, "lua") && contains(words, "load", "dofile") && strings.Contains(text, "http") {
+		m.problem(HiddenCode, "the code runs a text that it fetches")
+	}
+	if contains(words, "eval", "exec", "Function", "instance_eval", "class_eval", "loadstring", "runInThisContext", "runInNewContext", "run_path", "execfile") && fetching(words, text) {
 		m.problem(HiddenCode, "the code runs a text that it fetches")
 	}
 	if endless(text) && contains(words, "spawn", "Popen", "fork", "popen", "execFile", "proc_open", "Process") && !contains(words, "wait", "waitpid", "sleep", "communicate", "await", "spawnSync", "break", "join") {
@@ -370,7 +373,7 @@ func (m *machine) effects(words []string, has func([]string) bool, lits []string
 		}
 		if strings.HasPrefix(path, "/") || strings.HasPrefix(path, "~") || strings.HasPrefix(path, ".") || strings.Contains(path, "/") || strings.Contains(path, "http") {
 			m.emit(Call{Argv: []string{"cat", "--", path}})
-			if has(writers()) || has([]string{"write", "binwrite", "spew"}) && has([]string{"File", "IO", "Path", "Pathname", "pathlib", "Deno", "Bun"}) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, "r+")) {
+			if has(writers()) || has([]string{"write", "binwrite", "spew"}) && has([]string{"File", "IO", "Path", "Pathname", "pathlib", "Deno", "Bun"}) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, ">>") || slices.Contains(lits, "+<") || slices.Contains(lits, "+>") || slices.Contains(lits, "r+")) {
 				m.emit(Call{Argv: []string{"tee", "--", path}, Writes: []string{path}})
 			}
 		}

@@ -223,6 +223,7 @@ func (m *machine) command(cmd syntax.Command, r redirs, in *stream) string {
 	default:
 		// Tests and arithmetic run nothing but the substitutions inside them.
 		m.visit(c)
+		m.computed(c)
 	}
 	return ""
 }

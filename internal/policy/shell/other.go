@@ -23,6 +23,10 @@ func (m *machine) relinked(name string, words []string) (bool, []string) {
 		if name != "" && i == 0 || w == "" {
 			continue
 		}
+		key, value, set := strings.Cut(w, "=")
+		if set = set && key != "" && value != "" && !strings.Contains(key, "/"); set {
+			w = value
+		}
 		path := m.abs(w)
 		for link, to := range m.links {
 			rest, ok := strings.CutPrefix(path, link)
@@ -32,6 +36,9 @@ func (m *machine) relinked(name string, words []string) (bool, []string) {
 			out[i], moved = strings.TrimSuffix(to, "/")+rest, true
 			if out[i] == "" {
 				out[i] = "/"
+			}
+			if set {
+				out[i] = key + "=" + out[i]
 			}
 			break
 		}

@@ -28,11 +28,32 @@ func requireProgram(t *testing.T, name string) string {
 func TestLikeBash(t *testing.T) {
 	bash := requireProgram(t, "bash")
 	dir := t.TempDir()
-	stub := "#!" + bash + "\nprintf '%s\\0' \"$@\" >> \"$SHOWN\"\nprintf '\\1' >> \"$SHOWN\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "show"), []byte(stub), 0o700); err != nil {
-		t.Fatal(err)
+	// Nothing but these names is found by the lines, and none of them does
+	// anything but print and read: no program of the machine's own runs.
+	for _, name := range []string{"bash", "base64", "rev", "env", "timeout", "nice", "nohup", "xargs", "find", "tr", "tac", "dirname", "basename", "cat", "seq", "true", "head", "sort", "tee"} {
+		if err := os.Symlink(requireProgram(t, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stub := "#!" + bash + "\nprintf '%s\\0' \"${0##*/}\" \"$@\" >> \"$SHOWN\"\nprintf '\\1' >> \"$SHOWN\"\n"
+	for _, name := range []string{"show", "tell", "say-so"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(stub), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, line := range []string{
+		`tell one; say-so two three`, `show a && tell b`, `show a || tell b`, `x=tell; $x indirect`, `n=so; say-$n here`, `f() { tell "$@"; }; f a "b c"`,
+		`declare -n r=x; x=via; show "$r"`, `declare -n r=x; r=set; show "$x"`, `f() { local -n d=$1; show "$d"; }; v=deep; f v`, `hash -p "$(command -v tell)" other; other hashed`,
+		`show "$(printf '%b' '\x41\0102\tC')"`, `show $(echo -e 'a\0102c')`, `printf -v x '%b-%s' '\x41' '\x41'; show "$x"`, `show "$(printf '%s|' a b c)"`, `show "$(printf '%d %s;' 1 a 2 b)"`, `show "$(printf %q 'a b')"`,
+		`a=(x y z); show "${a[@]:1}" "${a[-1]}" "${!a[@]}"`, `declare -A m=([k]=v); show "${m[k]}"`, `a=("" b); show "${a[@]}"`, `a=(); show "${a[@]}"`, `set -- 1 2 3; shift; show "$*" "$@"`, `set -- a b; show "${@:2}" "${*}"`, `IFS=:; set -- a b; show "$*"`,
+		`x=abcabc; show ${x%%b*} ${x##*b} ${x/#a/X} ${x/%c/Y} ${x,,} ${x^}`, `x=; show "${x:=set}" "$x"`, `x=a; show ${x:+b c} "${x:+b c}"`, `x='a b'; y=$x; show "$y" $y`, `show ${u:-a b} "${u:-a b}"`, `x=5; show $((x+1)) $((x**2)) $((x>3?1:0))`, `x=3; ((x+=2)); show $x`,
+		`for i in {1..3}; do show $i; done`, `for ((i=0;i<2;i++)); do show loop; done`, `while read -r a b; do tell "$b" "$a"; done < <(printf '1 2\n3 4\n')`, `until show once; do :; done`, `case x in a) show no;; *) tell yes;; esac`, `[[ a == a ]] && show eq`,
+		`show {a,b}c d{1..2} {x}`, `show a{b,{c,d}}e`, `show {01..03} {5..1..2}`, `show "a"'b'c$'d'`, `show a\ b 'c\d' "e\"f"`, `show $'it\'s' $'\u0041'`, `show -- -x --y=z`, `show a=b "c=d e"`, `A=1 tell env`, `show !x`, `show ~/a:b`,
+		`bash -c 'tell "$@"' _ p "q r"`, `bash -c "show 'in quotes'"`, `bash -c 'bash -c "show two deep"'`, `eval "show \$((1+1))"`, `eval 'f(){ tell inner; }'; f`, `x='show "a b"'; eval "$x"`, `x='show "a b"'; $x`, `trap 'tell bye' EXIT`, `printf 'show %s\n' a b | bash`, `cat <<< 'show via cat' | bash`,
+		`cat <<'E' | bash
+show "$((2*3))"
+E`, `tee f.sh <<< 'tell tee' ; bash f.sh`, `printf 'show f\n' > f; bash < f`, `seq 2 | xargs -n1 show n`, `printf '%s\0' 'a b' c | xargs -0 show`, `echo a b | xargs -n 1 -I% tell %-%`,
+		`env -u X A=2 tell e`, `env -S 'tell split words'`, `timeout -k 1 5 tell t`, `nice tell n; nohup tell h`, `command -- tell c`, `builtin echo x; show b`, `exec -a other tell renamed`, `(cd / && show "$PWD"); show x`, `pushd / > /dev/null; show "$PWD"`, `coproc { tell co; }; wait`,
 		`show a b  c`, `show "a b" 'c d' e\ f`, `show ""`, `show`, `show r''m "-r"f`, `show $'\x72\x6d' $'a\tb'`, `show {a,b}{1,2} {1..4} {z..w}`,
 		`x=1; show $x "$x" '$x'`, `x="a b"; show $x "$x"`, `x=; show $x "$x"`, `show ${x:-def} ${y-d2}`, `x=v; show ${x:-def} ${x:+alt}`, `x=/etc/nginx/a.conf; show ${x%/*} ${x##*/} ${x%.conf} ${x#/etc}`,
 		`x=hello; show ${x:1:3} ${#x} ${x^^} ${x/l/L} ${x//l/L}`, `a=(1 "2 3" 4); show "${a[@]}" ${a[1]} ${#a[@]}`, `a=(x); a+=(y z); show "${a[@]}"`, `set -- p "q r"; show "$@" $# $2`,
@@ -51,7 +72,7 @@ b`, `show # comment`, `show "a#b" a#b`, `x='a*b'; show "$x"`, `let n=2+3; show l
 			shown := filepath.Join(t.TempDir(), "shown")
 			cmd := exec.CommandContext(t.Context(), bash, "-c", line)
 			cmd.Dir = home
-			cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "HOME=" + home, "SHOWN=" + shown}
+			cmd.Env = []string{"PATH=" + dir, "HOME=" + home, "SHOWN=" + shown}
 			if out, err := cmd.CombinedOutput(); err != nil && !bytes.HasPrefix([]byte(line), []byte("!")) {
 				t.Logf("bash: %v: %s", err, out)
 			}
@@ -61,22 +82,19 @@ b`, `show # comment`, `show "a#b" a#b`, `x='a*b'; show "$x"`, `let n=2+3; show l
 			}
 			var seen [][]string
 			for _, c := range Derive(line, home, Home{Dir: home, User: home}).Calls {
-				if c.Name() == "show" {
-					seen = append(seen, c.Argv[1:])
+				if slices.Contains([]string{"show", "tell", "say-so"}, c.Name()) {
+					seen = append(seen, append([]string{c.Name()}, c.Argv[1:]...))
 				}
 			}
 			for call := range strings.SplitSeq(strings.TrimSuffix(string(text), "\x01"), "\x01") {
 				words := strings.Split(strings.TrimSuffix(call, "\x00"), "\x00")
-				if call == "\x00" {
-					words = []string{""} // printf prints one empty word for none at all, too
-				}
-				if strings.HasPrefix(words[0], "/dev/fd/") {
+				if len(words) > 1 && strings.HasPrefix(words[1], "/dev/fd/") {
 					continue
 				}
 				if !slices.ContainsFunc(seen, func(s []string) bool {
-					return slices.Equal(s, words) || len(s) == 0 && slices.Equal(words, []string{""}) || slices.Contains(s, Unknown) && known(strings.Join(words, "")) && len(s) == len(words)
+					return slices.Equal(s, words) || slices.Contains(s, Unknown) && known(strings.Join(words, "")) && len(s) == len(words)
 				}) {
-					t.Errorf("bash ran show %q, the dry run saw %q", words, seen)
+					t.Errorf("bash ran %q, the dry run saw %q", words, seen)
 				}
 			}
 		})

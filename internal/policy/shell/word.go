@@ -4,6 +4,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -177,7 +178,7 @@ func (m *machine) opaque(word *syntax.Word) bool {
 			switch {
 			case n.Repl != nil:
 				// A replacement can square its size.
-				found = found || unknown(n.Param.Value, 1024)
+				found = found || unknown(n.Param.Value, 1024) || anchored(n.Repl.Orig)
 			case n.Excl, n.Length, n.Slice != nil, n.Index != nil && !allElements(n.Index):
 				found = found || unknown(n.Param.Value, maxText)
 			case n.Exp != nil && n.Exp.Op >= syntax.RemSmallSuffix:
@@ -203,6 +204,15 @@ func (m *machine) opaque(word *syntax.Word) bool {
 		return !found
 	})
 	return found
+}
+
+// anchored reports whether a pattern only matches at one end, which the library does not know.
+func anchored(pattern *syntax.Word) bool {
+	if pattern == nil || len(pattern.Parts) == 0 {
+		return false
+	}
+	lit, ok := pattern.Parts[0].(*syntax.Lit)
+	return ok && lit.Value != "" && (lit.Value[0] == '#' || lit.Value[0] == '%')
 }
 
 func allElements(x syntax.ArithmExpr) bool {
@@ -276,6 +286,29 @@ func (m *machine) visit(n syntax.Node) {
 			return false
 		}
 		return m.live()
+	})
+}
+
+// computed notes the variables that arithmetic sets: their values are left to
+// the real run.
+func (m *machine) computed(n syntax.Node) {
+	set := func(x syntax.ArithmExpr) {
+		if w, ok := x.(*syntax.Word); ok && w.Lit() != "" {
+			m.setVar(w.Lit(), Unknown)
+		}
+	}
+	syntax.Walk(n, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.BinaryArithm:
+			if op := n.Op.String(); strings.HasSuffix(op, "=") && !slices.Contains([]string{"==", "!=", "<=", ">="}, op) {
+				set(n.X)
+			}
+		case *syntax.UnaryArithm:
+			if op := n.Op.String(); op == "++" || op == "--" {
+				set(n.X)
+			}
+		}
+		return true
 	})
 }
 
