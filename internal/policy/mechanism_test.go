@@ -48,6 +48,7 @@ func TestMechanisms(t *testing.T) {
 		{"a disk given to any program", "anytool --to /dev/sda", "device-operand"},
 		{"Phantom's home from code", `python3 -c "open(os.environ['PHANTOM_HOME']+'/guard.yaml','w')"`, "protected-file"},
 		{"an address with an unknown path", "curl http://169.254.169.254$P", "metadata-service"},
+		{"an empty list before the program", `a=(); "${a[@]}" rm -rf /`, "delete-root"},
 		{"a unit that ends the machine", "systemctl start reboot.target", "power"},
 	}
 	p := testPolicy(t)

@@ -496,7 +496,3 @@ func escape(s string) (string, int) {
 	}
 	return string(rune(v)), 2
 }
-
-func isWord(c byte) bool {
-	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-}

@@ -232,6 +232,9 @@ func (m *machine) fields(word *syntax.Word) []string {
 		m.visit(word)
 		return []string{Unknown}
 	}
+	if m.empty(word) {
+		return nil
+	}
 	var out []string
 	for f, err := range expand.FieldsSeq(m.config(word), word) {
 		if err != nil || len(out) >= maxRounds {
@@ -240,6 +243,28 @@ func (m *machine) fields(word *syntax.Word) []string {
 		out = append(out, clip(f))
 	}
 	return out
+}
+
+// empty reports whether a word is all the elements, in quotes, of a list that
+// has none: it is no field at all, where the library makes an empty one.
+func (m *machine) empty(word *syntax.Word) bool {
+	if len(word.Parts) != 1 {
+		return false
+	}
+	q, ok := word.Parts[0].(*syntax.DblQuoted)
+	if !ok || len(q.Parts) != 1 {
+		return false
+	}
+	p, ok := q.Parts[0].(*syntax.ParamExp)
+	if !ok || p.Param == nil || p.Exp != nil || p.Repl != nil || p.Length || p.Excl {
+		return false
+	}
+	index, _ := p.Index.(*syntax.Word)
+	if all := p.Param.Value == "@" || index != nil && index.Lit() == "@"; !all {
+		return false
+	}
+	v, ok := m.lookup(p.Param.Value)
+	return ok && v.arr && len(v.list) == 0
 }
 
 // literal expands a word as the value of an assignment or a redirection.
