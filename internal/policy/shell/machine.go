@@ -208,6 +208,11 @@ func (m *machine) command(cmd syntax.Command, r redirs, in *stream) string {
 		}
 		return m.branches(arms, true, in)
 	case *syntax.FuncDecl:
+		if c.Name == nil {
+			// The library takes these for functions; bash does not.
+			m.problem(Unparsable, "a function without a name")
+			return ""
+		}
 		m.funcs[c.Name.Value] = &function{body: c.Body}
 	case *syntax.DeclClause:
 		m.declare(c, r)
