@@ -102,7 +102,7 @@ var chainControls = []sabotaged{
 		"a memory keeps its taint", "internal/memory/memory.go",
 		`Taint: phantom.ReadingFrom(ctx).Taint, At`,
 		`At`,
-		"TestRememberedTaint", "",
+		"TestRememberedTaint", "internal/tool",
 	},
 	{
 		"file tools keep out of protected places", "internal/policy/path.go",
@@ -193,10 +193,10 @@ var vaultControls = []sabotaged{
 		"TestRefused", "",
 	},
 	{
-		"the form takes only what it sent", "internal/httpserver/collect/collect.go",
-		`if !f.ownOrigin(r) {`,
-		`if r == nil {`,
-		"TestRefused", "",
+		"foreign pages send nothing", "internal/httpserver/httpserver.go",
+		`http.NewCrossOriginProtection().Handler(mux)`,
+		`http.Handler(mux)`,
+		"TestBadRequests", "",
 	},
 	{
 		"the page loads nothing from elsewhere", "internal/httpserver/collect/collect.go",
@@ -216,9 +216,9 @@ var vaultControls = []sabotaged{
 // auditControls keep the record honest.
 var auditControls = []sabotaged{
 	{
-		"a row is what was signed", "internal/audit/verify.go",
-		`if stored[0] != hashes[0] {`,
-		`if false {`,
+		"a hash of the tree is what was signed", "internal/audit/verify.go",
+		`if !slices.Equal(stored[:len(hashes)], hashes) {`,
+		`if slices.Equal(stored, nil) {`,
 		"TestTampering", "",
 	},
 	{
@@ -236,8 +236,11 @@ var auditControls = []sabotaged{
 	{
 		"a database that was put back is seen", "internal/audit/open.go",
 		`if newest.Size > l.tree.size {`,
-		`if newest.Size < 0 {`,
-		"TestWholeLogReplaced", "",
+		`if newest.Size > l.tree.size {
+		return nil
+	}
+	if newest.Size < 0 {`,
+		"TestStartRefuses", "",
 	},
 	{
 		"a closed log takes no row", "internal/audit/commit.go",
