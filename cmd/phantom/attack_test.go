@@ -52,6 +52,7 @@ func newAttackLab(t *testing.T, w *attackWorld) *attackLab {
 	t.Cleanup(server.Close)
 	w.own(server.Listener.Addr().String())
 	l.install = newInstall(t, nil, "provider:\n  type: anthropic\n  base_url: "+server.URL+"\n")
+	l.install.binary = os.Getenv(inAttackWorld)
 	l.install.env = append(l.install.env, "ANTHROPIC_API_KEY="+anthropictest.Key)
 	w.own("127.0.0.1:" + l.install.port())
 	l.dir = filepath.Dir(l.install.home.Dir())
@@ -98,7 +99,7 @@ func (l *attackLab) fill() *strings.Replacer {
 	home := l.install.home
 	return strings.NewReplacer(
 		"{{slug}}", l.slug, "{{home}}", home.Dir(), "{{ws}}", home.Workspace(), "{{user}}", l.dir, "{{collector}}", collectorHost,
-		"{{pid}}", fmt.Sprint(l.daemon.cmd.Process.Pid), "{{neighbour}}", fmt.Sprint(l.neighbour.Process.Pid), "{{socket}}", home.ControlSocket(), "{{phantom}}", os.Args[0],
+		"{{pid}}", fmt.Sprint(l.daemon.cmd.Process.Pid), "{{neighbour}}", fmt.Sprint(l.neighbour.Process.Pid), "{{socket}}", home.ControlSocket(), "{{phantom}}", l.install.binary,
 	)
 }
 

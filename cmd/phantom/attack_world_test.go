@@ -24,7 +24,8 @@ import (
 )
 
 const (
-	// inAttackWorld tells the test binary that it is alone in a network namespace.
+	// inAttackWorld tells the test binary that it is alone in a network
+	// namespace, and which program to attack.
 	inAttackWorld = "PHANTOM_TEST_ATTACK_WORLD"
 	collectorHost = "collector.example.net"
 )
@@ -49,7 +50,7 @@ func enterAttackWorld(t *testing.T) {
 		args = append(args, "-attack.only="+*attackOnly)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(os.Environ(), inAttackWorld+"=1")
+	cmd.Env = append(os.Environ(), inAttackWorld+"="+shipped(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{

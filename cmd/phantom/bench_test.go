@@ -20,14 +20,8 @@ import (
 // runs it, so that what is measured is what is shipped.
 func product(b *testing.B, script wiretest.Script) *install {
 	b.Helper()
-	binary := filepath.Join(b.TempDir(), "phantom")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "phantom/cmd/phantom")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
-	}
 	i := newInstall(b, script, "spend: {per_day_usd: 100000}\n")
-	i.binary = binary
+	i.binary = shipped(b)
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} { // so that settings can be compared
 		if value, ok := os.LookupEnv(name); ok {
 			i.env = append(i.env, name+"="+value)
@@ -168,4 +162,16 @@ func BenchmarkStop(b *testing.B) {
 	}
 	spread(b, "stop", times)
 	d.end()
+}
+
+// shipped builds the program as `make build` does.
+func shipped(t testing.TB) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "phantom")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "phantom/cmd/phantom")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
 }

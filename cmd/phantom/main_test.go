@@ -75,7 +75,8 @@ func newInstall(t testing.TB, script wiretest.Script, settings string) *install 
 	t.Helper()
 	dir := t.TempDir()
 	i := &install{t: t, binary: os.Args[0], env: []string{
-		asProgram + "=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "PORT=" + freePort(t), "PHANTOM_HOME=" + filepath.Join(dir, "home"),
+		// Under the race detector every process would sleep a second at its end.
+		asProgram + "=1", "GORACE=atexit_sleep_ms=0", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "PORT=" + freePort(t), "PHANTOM_HOME=" + filepath.Join(dir, "home"),
 	}}
 	var err error
 	if i.home, err = config.FindHome(filepath.Join(dir, "home")); err != nil {
