@@ -103,6 +103,17 @@ func (c *cells) number() int64 {
 	return n
 }
 
+// micros is a number of microseconds. One that is too large would wrap around
+// and read as another.
+func (c *cells) micros() time.Duration {
+	n := c.number()
+	d := time.Duration(n) * time.Microsecond
+	if d.Microseconds() != n {
+		c.miss()
+	}
+	return d
+}
+
 // reference is a number that is null where there is none.
 func (c *cells) reference() int64 {
 	if c.values[c.at] == nil {
@@ -121,11 +132,11 @@ func (c *cells) row() (Row, error) {
 	r := Row{
 		Seq: c.number(), At: phantom.FromMicros(c.number()), Kind: c.text(), Intent: c.reference(), Surface: c.text(), Principal: c.text(),
 		Method: c.text(), Tool: c.text(), Target: c.text(), Input: c.text(), MAC: c.text(), Turn: phantom.TurnID(c.text()), Call: phantom.CallID(c.text()),
-		Outcome: Status(c.text()), Detail: c.text(), Duration: time.Duration(c.number()) * time.Microsecond, Cost: phantom.MicroUSD(c.number()),
+		Outcome: Status(c.text()), Detail: c.text(), Duration: c.micros(), Cost: phantom.MicroUSD(c.number()),
 		FirstFile: c.number(), Files: c.number(), Seals: c.number(),
 	}
 	if c.bad != 0 {
-		return r, &TamperError{Row: r.Seq, What: fmt.Sprintf("column %d holds a value of a type that phantom does not write", c.bad)}
+		return r, &TamperError{Row: r.Seq, What: fmt.Sprintf("column %d holds a value that phantom does not write", c.bad)}
 	}
 	return r, nil
 }

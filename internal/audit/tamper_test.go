@@ -182,6 +182,10 @@ var harms = []struct {
 		s.sql(t, fmt.Sprintf("UPDATE audit_log SET %s = %s + 1 WHERE seq = %d", column, column, row))
 		return row
 	}},
+	{"a number is edited to one that wraps around to the same", func(t testing.TB, s site, row int64) int64 {
+		s.sql(t, fmt.Sprintf("UPDATE audit_log SET duration_us = duration_us + (1 << 61) WHERE seq = %d", row))
+		return row
+	}},
 	{"a text becomes a blob of the same bytes", func(t testing.TB, s site, row int64) int64 {
 		s.sql(t, fmt.Sprintf("UPDATE audit_log SET tool = CAST(tool AS BLOB) WHERE seq = %d", row))
 		return row
