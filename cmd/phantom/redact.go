@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"phantom/internal/app"
 	"phantom/internal/secret"
 )
 
@@ -28,7 +29,11 @@ func (c *cli) redactCommand() *cobra.Command {
 			if err != nil { // without the home's own secrets the output would look clean and not be
 				return err
 			}
-			return redact(cmd.Context(), secret.NewRedactor(conf.Secrets...).Writer(c.stdout), c.stdin)
+			known := secret.NewRedactor(conf.Secrets...)
+			if err := app.KnowSecrets(cmd.Context(), conf, known); err != nil {
+				return err
+			}
+			return redact(cmd.Context(), known.Writer(c.stdout), c.stdin)
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -101,4 +102,32 @@ func (w *watched) take() string {
 	defer w.mu.Unlock()
 	defer w.text.Reset()
 	return w.text.String()
+}
+
+// TestRedactKnowsTheVault: what a home keeps sealed is looked for too, and
+// nothing comes out if it cannot be read.
+func TestRedactKnowsTheVault(t *testing.T) {
+	i := newInstall(t, nil, "")
+	with := func(in string, args ...string) (string, error) {
+		cmd := i.command(args...)
+		cmd.Stdin = strings.NewReader(in)
+		out, err := cmd.Output()
+		return string(out), err
+	}
+	const line = "said no-shape-at-all\n"
+	if got, err := with(line, "redact"); err != nil || got != line {
+		t.Fatalf("before the first secret: %q, %v", got, err)
+	}
+	if _, err := with("no-shape-at-all\n", "secret", "set", "plain"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := with(line, "redact"); err != nil || got != "said [redacted]\n" {
+		t.Errorf("with the secret stored: %q, %v", got, err)
+	}
+	if err := os.Remove(i.home.VaultKey()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := with(line, "redact"); err == nil || got != "" {
+		t.Errorf("without the vault's key: %q, %v, want an error and no output", got, err)
+	}
 }

@@ -10,8 +10,10 @@ import (
 	"phantom/internal/audit"
 	"phantom/internal/config"
 	"phantom/internal/memory"
+	"phantom/internal/secret"
 	"phantom/internal/spend"
 	"phantom/internal/store"
+	"phantom/internal/vault"
 )
 
 // Reader looks into a home without changing it, whether an instance runs or not.
@@ -68,6 +70,20 @@ func VerifierKey(c *config.Config) (string, error) {
 func (r *Reader) Trust() (audit.Trust, error) {
 	key, err := VerifierKey(r.conf)
 	return audit.Trust{Key: key, Checkpoints: r.conf.Home.Checkpoints()}, err
+}
+
+// KnowSecrets tells a redactor what the vault of a home holds. A home that has
+// not run yet holds nothing.
+func KnowSecrets(ctx context.Context, c *config.Config, to *secret.Redactor) error {
+	db, err := store.Open(ctx, store.Options{Path: c.Home.Database(), ReadOnly: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = vault.Tell(ctx, vault.Options{DB: db, Redactor: to, KeyFile: c.Home.VaultKey(), Key: c.VaultKey, KeySource: c.VaultKeySource})
+	return errors.Join(err, db.Close())
 }
 
 // Close closes the database.

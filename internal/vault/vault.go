@@ -212,6 +212,32 @@ func Read(ctx context.Context, db *store.DB) ([]Entry, error) {
 	return list, nil
 }
 
+// Tell makes a redactor know every secret of a home that is only looked into.
+// Of the options it takes DB, Redactor and where the keys are.
+func Tell(ctx context.Context, o Options) error {
+	keys, err := loadKeys(o)
+	if err != nil {
+		return err
+	}
+	rows, _, err := load(ctx, o.DB)
+	if err != nil {
+		return fmt.Errorf("read the vault: %w", err)
+	}
+	var values []secret.Value
+	for _, k := range keys {
+		values = append(values, k.text)
+	}
+	for _, r := range rows {
+		v, err := r.open(keys)
+		if err != nil {
+			return fmt.Errorf("secret %.64q of the vault does not open: %w", r.name, err)
+		}
+		values = append(values, v)
+	}
+	o.Redactor.Add(values...)
+	return nil
+}
+
 func (r row) entry() Entry {
 	return Entry{Name: r.name, Hosts: slices.Clone(r.hosts), Version: r.version, Updated: r.updated}
 }
