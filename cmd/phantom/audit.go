@@ -90,6 +90,17 @@ func (c *cli) auditVerifyCommand() *cobra.Command {
 		Example: "  phantom audit verify\n  phantom audit verify --checkpoints /mnt/elsewhere/audit.checkpoints --key phantom-audit+…",
 		Args:    cobra.NoArgs,
 		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
+			// A slip must neither look like a forged log nor like an empty file.
+			if own.Key != "" {
+				if err := audit.CheckKey(own.Key); err != nil {
+					return usagef("--key: %v", err)
+				}
+			}
+			if own.Checkpoints != "" {
+				if _, err := os.Stat(own.Checkpoints); err != nil {
+					return usagef("--checkpoints: %v", err)
+				}
+			}
 			trust, err := r.Trust()
 			if err != nil && own.Key == "" {
 				return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"phantom/internal/audit/checkpoint"
@@ -28,6 +29,14 @@ const notItsHash = "it is not what was written: its contents and its hash differ
 type Trust struct {
 	Key         string // the verifier key of who signed it
 	Checkpoints string // the file of checkpoints, or a copy of it that was kept elsewhere
+}
+
+// CheckKey says what is wrong with a verifier key that somebody named.
+func CheckKey(key string) error {
+	if _, err := note.NewVerifier(key); err != nil {
+		return fmt.Errorf("%q is no verifier key (want the whole word that `phantom audit verify` prints, phantom-audit+…)", key)
+	}
+	return nil
 }
 
 // Report is what Verify found.
