@@ -2,6 +2,7 @@ package egress
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,7 +61,7 @@ func (l List) packages(c shell.Call, read Files) bool {
 			names = append(names, "requirements") // its file is no package
 		}
 	}
-	if !l.quietProject(c, read) {
+	if !l.quietProject(c, read) || !l.manifests(c, read) {
 		return false
 	}
 	for i, n := range names {
@@ -126,7 +127,7 @@ func (l List) quietProject(c shell.Call, read Files) bool {
 	}
 	for _, file := range redirects {
 		for _, dir := range []string{c.Cwd, l.Home} {
-			if text, ok := read(filepath.Join(dir, file)); !ok || strings.Contains(text, "://") || strings.Contains(text, "shell") || strings.Contains(text, "hooks") || strings.HasSuffix(file, "cjs") && text != "" {
+			if text, ok := read(filepath.Join(dir, file)); !ok || strings.Contains(text, "://") || file == ".config/go/env" && text != "" || strings.Contains(text, "shell") || strings.Contains(text, "hooks") || strings.HasSuffix(file, "cjs") && text != "" {
 				return false
 			}
 		}
@@ -144,4 +145,35 @@ func place(cwd, path string) string {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(cwd, path)
+}
+
+// elsewhere is what leads to another manifest, or hides or shortens an address.
+var elsewhere = regexp.MustCompile(`\\[/uUx]|@[\w.-]+\.[A-Za-z]{2,}:|"workspaces"|(file|link|portal):|\[(tool\.uv\.)?workspace|\bpath"?\s*=`)
+
+// manifests reports whether what the project asks for comes from listed hosts
+// and the managers' registries. A Gemfile is a program, and names in a go.mod
+// are addresses.
+func (l List) manifests(c shell.Call, read Files) bool {
+	known := List{Hosts: append([]string{"npmjs.org", "yarnpkg.com", "pypi.org", "pythonhosted.org", "crates.io", "packagist.org"}, l.Hosts...)}
+	files, ok := map[string]string{
+		"pip": "", "pip3": "", "apt": "", "apt-get": "", "apk": "", "dnf": "", "gem": "", "go": "go.mod go.work", "bundle": "Gemfile",
+		"uv": "pyproject.toml uv.lock", "poetry": "pyproject.toml poetry.lock", "cargo": "Cargo.toml Cargo.lock", "composer": "composer.json composer.lock",
+	}[c.Name()]
+	if !ok {
+		files = "package.json package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock"
+	}
+	for dir := c.Cwd; ; dir = filepath.Dir(dir) { // a manager looks above it, too
+		for file := range strings.FieldsSeq(files) {
+			text, ok := read(filepath.Join(dir, file))
+			if !ok || elsewhere.MatchString(text) || text != "" && (c.Name() == "go" || c.Name() == "bundle") || slices.ContainsFunc(strings.Split(text, "://")[1:], func(after string) bool {
+				host, _, ends := strings.Cut(after, "/")
+				return !ends || !known.listed(host)
+			}) {
+				return false
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
 }
