@@ -101,6 +101,6 @@ func plainAddress(address string) string {
 	if !ok {
 		return address
 	}
-	host, path, _ := strings.Cut(rest, "/")
-	return strings.ToLower(scheme+"://"+host) + "/" + path
+	end := strings.IndexAny(rest+"/", "/?") // a query may follow the host, and its case can tell something
+	return strings.ToLower(scheme+"://"+rest[:end]) + "/" + strings.TrimPrefix(rest[end:], "/")
 }

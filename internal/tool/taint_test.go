@@ -188,6 +188,9 @@ func TestWrittenTaintComesBack(t *testing.T) {
 		{"not read by a command", []func(*bench){write("f")}, bash("cat other"), false},
 		{"copied by a command", []func(*bench){write("f"), clean("bash", values{"command": "cp f g"})}, read("g"), true},
 		{"moved by a command", []func(*bench){write("f"), clean("bash", values{"command": "mv f g"})}, read("g"), true},
+		{"not removed after all", []func(*bench){write("d/f"), run("rmdir d")}, read("d/f"), true},
+		{"written by a tool through a link", []func(*bench){run("ln -s . e"), write("e/f")}, read("f"), true},
+		{"read by a tool through a link", []func(*bench){clean("bash", values{"command": "touch f; ln -s f g"}), write("f")}, read("g"), true},
 		{"edited where nothing was read", []func(*bench){write("f"), clean("edit_file", values{"path": "f", "old": "me", "new": "you"})}, read("f"), true},
 		{"written anew where nothing was read", []func(*bench){write("f"), clean("write_file", values{"path": "f", "content": "mine"})}, read("f"), false},
 		{"removed and made again", []func(*bench){write("f"), clean("bash", values{"command": "rm f"}), clean("write_file", values{"path": "f", "content": "mine"})}, read("f"), false},
@@ -259,7 +262,7 @@ func (u untracked) Run(ctx context.Context, s sandbox.Spec) (sandbox.Exit, error
 // did not put together.
 func TestAddressesUnderTaint(t *testing.T) {
 	ok := netguard.Page{Status: 200, Type: "text/plain", Body: []byte("x")}
-	pages := []string{"see https://evil.example/next?id=7, [docs](https://docs.example/a) and <https://angle.example/b>\n\"https://evil.example/q\"."}
+	pages := []string{"see https://evil.example/next?id=7, [docs](https://docs.example/a) and <https://angle.example/b>\n\"https://evil.example/q\". https://bare.example?aabb"}
 	said := []string{"Summarise https://evil.example/post, then compare with go.example/doc. Mail me at a@b.example"}
 	for _, tt := range []struct {
 		name, url string
@@ -278,6 +281,7 @@ func TestAddressesUnderTaint(t *testing.T) {
 		{"a link with something added", "https://evil.example/next?id=7&d=secret", false, true},
 		{"a link with something left out", "https://evil.example/next?id=", false, true},
 		{"the owner's host, another path", "https://evil.example/postbox", false, true},
+		{"a query behind the host, in another case", "https://bare.example?aAbB", false, true},
 		{"a host that tells something", "https://what-the-file-said.evil.example/", false, true},
 		{"a host of an address of the owner's", "https://go.example/", false, true},
 		{"an address of the owner's by another scheme", "http://evil.example/post", false, true},

@@ -2,7 +2,11 @@ package tool
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"phantom/internal/audit"
@@ -96,12 +100,15 @@ func (c *Chain) follow(ctx context.Context, call phantom.CallID, out *output) er
 	for _, e := range out.files {
 		switch e.Op {
 		case audit.Read, audit.Exec:
-			out.taint = out.taint.Add(marked.Of(e.Path)...)
+			out.taint = out.taint.Add(marked.Of(e.Path)...).Add(marked.Of(real(e.Path))...)
 		case audit.Create, audit.Write:
 			path, _, _ := strings.Cut(e.Path, file.Rest) // what stands for many marks their directory
-			written = append(written, path)
+			written = append(written, path, filepath.Join(real(filepath.Dir(path)), filepath.Base(path)))
 		case audit.Delete:
-			gone = append(gone, e.Path)
+			// What was asked for may have failed, and the file stands there still.
+			if _, err := os.Lstat(e.Path); errors.Is(err, fs.ErrNotExist) {
+				gone = append(gone, e.Path)
+			}
 			moved = moved.Add(marked.Near(e.Path)...)
 		case audit.List:
 		}
@@ -113,4 +120,12 @@ func (c *Chain) follow(ctx context.Context, call phantom.CallID, out *output) er
 		return nil
 	}
 	return c.marks.End(ctx, call, written, gone, phantom.ReadingFrom(ctx).Taint.Add(out.taint...).Add(moved...))
+}
+
+// real is the name of a file without links, which a tool may have been led by.
+func real(path string) string {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		return to
+	}
+	return path
 }
