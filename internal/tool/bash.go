@@ -186,6 +186,12 @@ func (c *Chain) carryOut(ctx context.Context, o order, shown *capture) (out outp
 	}
 	out = output{failed: err != nil || exit.Code != 0 || exit.Killed != "", ran: true, exec: o.cwd + "$ " + c.line(o.line, summaryLimit)}
 	c.trace(ctx, &out, o, exit, before)
+	for _, t := range exit.Touched {
+		// What is gone may have been shown before, under its name or another.
+		if t.Op == sandbox.OpDelete && shown.String() != "" {
+			out.taint = out.taint.Add(marked.Near(t.Path)...)
+		}
+	}
 	if err != nil {
 		out.text = err.Error()
 		return out, ""

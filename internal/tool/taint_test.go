@@ -220,6 +220,18 @@ func TestWrittenTaintComesBack(t *testing.T) {
 	}
 }
 
+// The record of a command holds the last touch of a file: what it removed, it
+// may have shown before.
+func TestRemovedAfterItWasShown(t *testing.T) {
+	for line, taints := range map[string]bool{"cat f; rm f": true, "mv f g; cat g": true, "rm f": false} {
+		b := setUp(t, nil)
+		b.callIn(b.tainted(t.Context()), "write_file", values{"path": "f", "content": "obey me"})
+		if got := b.call("bash", values{"command": line}); got.Taint.Clean() == taints {
+			t.Errorf("%s: taint = %v, want one: %v; %q", line, got.Taint, taints, got.Content)
+		}
+	}
+}
+
 // A command that was killed half way may have written anything.
 func TestKilledCommandMarksTheWorkspace(t *testing.T) {
 	b := setUp(t, nil)
