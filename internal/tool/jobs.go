@@ -132,6 +132,8 @@ func (j *jobs) stop(conversation phantom.ConversationID) int {
 // started it is stopped; a turn that ends by itself leaves it running.
 func (c *Chain) startJob(turn context.Context, o order) output {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(turn))
+	// Whoever looks at it later may not know any more what its command was made of.
+	o.exposed = o.exposed.Add(phantom.ReadingFrom(turn).Taint...)
 	created, err := c.jobs.add(phantom.TurnFrom(turn).Conversation, o, cancel)
 	if err != nil {
 		cancel(nil)
@@ -210,7 +212,7 @@ func (c *Chain) look(ctx context.Context, j *job, in jobInput) output {
 	if err != nil {
 		return failure("%v", err)
 	}
-	state, running, taint := "[still running]", !j.ended(), j.exposed.Add(marked.Near(c.Places.Workspace)...)
+	state, running, taint := "[still running]", !j.ended(), j.exposed.Add(marked.Near("/")...)
 	if !running {
 		state, taint = j.end, j.taint
 	}

@@ -33,7 +33,7 @@ func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Ex
 		} else {
 			out.files = append(out.files, c.files.Changed(ctx, before)...)
 		}
-		out.taint = out.taint.Add(marked.Near(c.Places.Workspace)...).Add(marked.Near(o.cwd)...)
+		out.taint = out.taint.Add(marked.Near("/")...)
 		return
 	}
 	c.tracked.Store(true)
@@ -57,7 +57,7 @@ func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Ex
 	out.files = append(out.files, events...)
 	if exit.Dropped > 0 {
 		out.files = append(out.files, c.everywhere(fmt.Sprintf("%d more touches of files were not recorded", exit.Dropped)))
-		out.taint = out.taint.Add(marked.Near(c.Places.Workspace)...).Add(marked.Near(o.cwd)...)
+		out.taint = out.taint.Add(marked.Near("/")...)
 	}
 	if n := len(refused); n > 0 {
 		out.detail = fmt.Sprintf("the sandbox refused %d touches: %s", n, strings.Join(refused[:min(n, maxRefused)], ", "))
