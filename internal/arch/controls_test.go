@@ -145,7 +145,7 @@ var doorControls = []sabotaged{
 	},
 	{
 		"spending ends at the ceiling", "internal/spend/spend.go",
-		`if least > left {`, `if false {`,
+		`if least > left {`, "if least > left {\n\t\t\treturn least, nil\n\t\t}\n\t\tif false {",
 		"TestCeilings", "",
 	},
 	{

