@@ -12,6 +12,7 @@ import (
 	"phantom/internal/app"
 	"phantom/internal/approval"
 	"phantom/internal/control"
+	"phantom/internal/vault"
 )
 
 func (c *cli) approvalsCommand() *cobra.Command {
@@ -29,12 +30,19 @@ func (c *cli) approvalsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			requests, err := vault.Requests(ctx, r.DB)
+			if err != nil {
+				return err
+			}
 			return c.print(open, func(w io.Writer) {
-				if len(open) == 0 {
+				if len(open)+len(requests) == 0 {
 					fmt.Fprintln(w, "nothing waits")
 				}
 				for _, q := range open {
 					writeQuestion(w, q)
+				}
+				if len(requests) > 0 {
+					fmt.Fprintf(w, "%d requests for secrets: see `phantom secret requests`\n", len(requests))
 				}
 			})
 		}),

@@ -62,12 +62,16 @@ func (c *cli) auditTailCommand() *cobra.Command {
 
 func writeRow(w io.Writer, r audit.Row) {
 	what := strings.TrimSpace(r.Method + " " + r.Tool)
-	head := fmt.Sprintf("%6d  %s  %-8s %-8s %-20s", r.Seq, r.At.Local().Format(clock), r.Surface, r.Kind, what)
+	head := fmt.Sprintf("%6d  %s  %-12s %-8s %-8s %-20s", r.Seq, r.At.Local().Format(clock), printable(r.Principal), r.Surface, r.Kind, printable(what))
 	switch {
 	case r.Kind == "intent":
 		fmt.Fprintf(w, "%s %s  %s\n", head, printable(r.Target), printable(r.Input))
 	case r.Intent != 0:
-		fmt.Fprintf(w, "%s of %d: %s %v  %s\n", head, r.Intent, r.Outcome, r.Duration.Round(time.Millisecond), printable(r.Detail))
+		cost := ""
+		if r.Cost > 0 {
+			cost = " " + r.Cost.String()
+		}
+		fmt.Fprintf(w, "%s of %d: %s %v%s  %s\n", head, r.Intent, r.Outcome, r.Duration.Round(time.Millisecond), cost, printable(r.Detail))
 	default:
 		fmt.Fprintf(w, "%s %s %s  %s\n", head, printable(r.Target), r.Outcome, printable(r.Detail))
 	}
@@ -122,6 +126,7 @@ func (c *cli) auditVerifyCommand() *cobra.Command {
 	})
 	trustFlags(cmd, &own)
 	cmd.Flags().StringVar(&own.Checkpoints, "checkpoints", "", "the file of checkpoints to hold the log against (default: data/audit.checkpoints)")
+	notEmpty(cmd, "key", "checkpoints")
 	return cmd
 }
 
@@ -159,13 +164,14 @@ func (c *cli) auditProveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prove ROW",
 		Short: "Prove that a row is in the log, or check such a proof",
-		Long: "Prints one row with its proof against the signed head. --check verifies a printed proof without the log; it needs the\n" +
-			"verifier key, from --key or from the home.",
+		Long: "Prints one row with its proof against the signed head. --check verifies a printed proof without the log and shows the row\n" +
+			"that it proves; it needs the verifier key, from --key or from the home.",
 		Example: "  phantom audit prove 17 > row17.json\n  phantom audit prove --check row17.json --key phantom-audit+…",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	trustFlags(cmd, &own)
 	cmd.Flags().StringVar(&check, "check", "", "check the proof in this file")
+	notEmpty(cmd, "key", "check")
 	prove := c.reading(func(ctx context.Context, r *app.Reader, args []string) error {
 		seq, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil {
@@ -218,6 +224,14 @@ func (c *cli) checkProof(path, key string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Fprintf(c.stdout, "row %d is in the log that %s signed\n", p.Seq, key)
+	if p.Record == nil {
+		fmt.Fprintln(c.stdout, "its contents were let go; the proof holds their hash")
+		return nil
+	}
+	writeRow(c.stdout, p.Record.Row)
+	for _, e := range p.Record.Events {
+		writeFile(c.stdout, e)
+	}
 	return nil
 }
 

@@ -46,6 +46,7 @@ func (c *cli) backupCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&recipient, "recipient", "", "encrypt to this age recipient (age1…)")
+	notEmpty(cmd, "recipient")
 	return cmd
 }
 

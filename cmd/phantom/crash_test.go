@@ -88,6 +88,7 @@ func progress(messages []llm.Message) (task string, results []phantom.ToolResult
 		for _, p := range m.Content {
 			if m.Role == llm.User && p.Kind == llm.PartText && strings.HasPrefix(p.Text, "task ") {
 				task, results = strings.TrimPrefix(p.Text, "task "), nil
+				task, _, _ = strings.Cut(task, ":")
 			}
 			if p.Kind == llm.PartToolResult {
 				results = append(results, *p.Result)
@@ -149,9 +150,16 @@ func TestCrash(t *testing.T) {
 	}
 	sending.Wait()
 	replies := i.awaitReplies(tasks, time.Duration(tasks)*3*time.Second+time.Minute)
+	i.awaitConsidered(time.Duration(tasks)*time.Second + time.Minute)
 	d.end()
 	lab.check(t, tasks, replies)
 	i.checkBooks(t)
+	if n := i.count(`SELECT count(*) FROM remember_turns WHERE state <> 'done'`); n != 0 {
+		t.Errorf("%d turns were not considered for memory", n)
+	}
+	if kept, turns := i.count(`SELECT count(*) FROM memory_items`), i.count(`SELECT count(DISTINCT turn) FROM memory_items`); kept != tasks || turns != tasks {
+		t.Errorf("%d memories of %d turns, want one of each of the %d", kept, turns, tasks)
+	}
 	t.Logf("seed %d: %d kills, %d messages, %d replies, %d effects asked for, %d calls interrupted",
 		*crashSeed, *crashKills, tasks, len(replies), lab.calls.Load(), lab.interrupted.Load())
 }
@@ -164,7 +172,7 @@ func (i *install) submit(ctx context.Context, task string) {
 		if err != nil {
 			continue // killed before its first start had made a key
 		}
-		err = client.Send(ctx, control.Message{Conversation: task, Identity: "id-" + task, Text: "task " + task})
+		err = client.Send(ctx, control.Message{Conversation: task, Identity: "id-" + task, Text: "task " + task + ": do what there is to do"})
 		client.Close()
 		if err == nil {
 			return
@@ -213,6 +221,17 @@ func (i *install) awaitReplies(want int, limit time.Duration) []terminal.Line {
 			return lines
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// awaitConsidered waits until every turn was considered for memory.
+func (i *install) awaitConsidered(limit time.Duration) {
+	i.t.Helper()
+	for deadline := time.Now().Add(limit); i.count(`SELECT count(*) FROM remember_turns WHERE state = 'waiting'`) > 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			i.t.Error("turns still wait to be considered for memory")
+			return
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check everything that could be wrong, and say how to mend it",
 		Long: "Examines the running instance, or one started for the purpose: configuration, permissions, model, port, sandbox,\n" +
-			"clock, disk, database, audit log, delivery. Exit code 1 if a check failed.",
+			"clock, disk, database, audit log, delivery, memory, tokens, MCP, tools, other servers, channels. Exit code 1 if a check failed.",
 		Example: "  phantom doctor\n  phantom doctor --json | jq '.[] | select(.status != \"ok\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -27,10 +27,17 @@ func harden() error {
 // what a Phantom needs, far below what a small machine has.
 const memoryLimit = 512 << 20
 
-// tuneMemory bounds the heap, unless the environment does. The collector's
-// pace stays Go's own: docs/ARCHITECTURE.md has the measurement.
+// pace is how far the heap may grow between two collections, in percent:
+// docs/ARCHITECTURE.md has the measurement.
+const pace = 200
+
+// tuneMemory bounds the heap and sets the collector's pace, unless the
+// environment does.
 func tuneMemory() {
 	if !config.MemoryLimited() {
 		debug.SetMemoryLimit(memoryLimit)
+	}
+	if !config.MemoryPaced() {
+		debug.SetGCPercent(pace)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"charm.land/huh/v2"
 	"github.com/spf13/cobra"
 
+	"phantom/internal/access"
+	"phantom/internal/app"
 	"phantom/internal/config"
 	"phantom/internal/secret"
 )
@@ -25,7 +27,7 @@ func (c *cli) initCommand() *cobra.Command {
 		Short: "Write a complete home",
 		Long: "Writes everything Phantom needs into its home and overwrites nothing. On a terminal it asks; otherwise, and with\n" +
 			"--yes, it takes flags, the environment and defaults. Secrets that you type go to .env.local; those that are in the\n" +
-			"environment are written nowhere.",
+			"environment are written nowhere. A token for an MCP client is made only if you say so.",
 		Example: "  phantom init\n  phantom init --yes --name ada --role swe\n  phantom init --home /srv/phantom --yes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.initHome(cmd.Context(), a, yes) },
@@ -62,8 +64,9 @@ func (c *cli) initHome(ctx context.Context, a config.Answers, yes bool) error {
 			fmt.Fprintf(w, "there is a home in %s: nothing was written\n", done.Home)
 		})
 	}
+	scope := "" // of a token that was asked for
 	if !yes && !c.json && c.onTerminal() {
-		done.Created, err = c.interview(ctx, home, a)
+		done.Created, scope, err = c.interview(ctx, home, a)
 	} else {
 		done.Created, err = config.Init(home, a)
 	}
@@ -75,8 +78,29 @@ func (c *cli) initHome(ctx context.Context, a config.Answers, yes bool) error {
 		return fmt.Errorf("the home is written, but it cannot be used yet: %w", err)
 	}
 	done.Provider = conf.Provider.Type
-	return c.print(done, func(w io.Writer) { c.welcome(w, done) })
+	if err := c.print(done, func(w io.Writer) { c.welcome(w, done) }); err != nil || scope == "" {
+		return err
+	}
+	return c.firstToken(ctx, conf, scope)
 }
+
+// firstToken makes the token that somebody at the terminal wanted for a client
+// of their own.
+func (c *cli) firstToken(ctx context.Context, conf *config.Config, scope string) error {
+	i, done, err := app.OpenTokens(ctx, c.bookOptions(conf))
+	if err != nil {
+		return fmt.Errorf("the home is written, but no token was made: %w", err)
+	}
+	made, err := i.CreateToken(asOwner(ctx), access.Order{Client: firstClient, Scope: scope})
+	if err := errors.Join(err, done()); err != nil {
+		return fmt.Errorf("the home is written, but no token was made: %w", err)
+	}
+	fmt.Fprintln(c.stdout)
+	return c.handOver(conf, made)
+}
+
+// firstClient is what the client of who set a home up is called.
+const firstClient = "first"
 
 // welcome says what was written and what comes next.
 func (c *cli) welcome(w io.Writer, done newHome) {
@@ -106,22 +130,23 @@ func isPlain(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// interview asks until the answers make a home or the user gives up.
-func (c *cli) interview(ctx context.Context, home config.Home, a config.Answers) ([]string, error) {
+// interview asks until the answers make a home or the user gives up. It returns
+// what was written, and the scope of a token if one is wanted.
+func (c *cli) interview(ctx context.Context, home config.Home, a config.Answers) (created []string, scope string, err error) {
 	in := newInterview(a)
 	for {
 		err := in.form(home.Dir()).WithInput(c.stdin).WithOutput(c.stdout).RunWithContext(ctx)
 		if errors.Is(err, huh.ErrUserAborted) {
-			return nil, errors.New("nothing was written: run `phantom init` again, or `phantom init --yes` to be asked nothing")
+			return nil, "", errors.New("nothing was written: run `phantom init` again, or `phantom init --yes` to be asked nothing")
 		}
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		created, err := config.Init(home, in.answers())
 		_, disk := errors.AsType[*fs.PathError](err)
 		_, held := errors.AsType[*config.HeldError](err)
 		if err == nil || disk || held {
-			return created, err
+			return created, in.scope, err
 		}
 		fmt.Fprintf(c.stderr, "%v\n", err) // an answer that the settings refuse: ask again
 	}
@@ -135,15 +160,16 @@ type interview struct {
 	channels                       []string
 	slackBot, slackApp, slackOwner string
 	telegramBot, telegramOwner     string
+	scope                          string // of a token for an MCP client; "": none
 }
 
 func newInterview(a config.Answers) *interview {
 	return &interview{base: a, name: a.Name, role: a.Role, model: a.Model, port: strconv.Itoa(a.Port)}
 }
 
-// channelRows is the height of the choice of channels, title and description
-// included: the library's own reckoning leaves the options no room.
-const channelRows = 5
+// channelRows and scopeRows are the heights of the choices, title and
+// description included: the library's own reckoning leaves the options no room.
+const channelRows, scopeRows = 5, 7
 
 func (in *interview) form(home string) *huh.Form {
 	without := func(channel string) func() bool {
@@ -175,6 +201,12 @@ func (in *interview) form(home string) *huh.Form {
 			hidden("Bot token", "from @BotFather; empty if TELEGRAM_BOT_TOKEN is set", &in.telegramBot),
 			huh.NewInput().Title("Your own user id").Description("a number; nobody else is answered").Value(&in.telegramOwner),
 		).Title("Telegram").WithHideFunc(without("telegram")),
+		huh.NewGroup(
+			huh.NewSelect[string]().Title("A token for your own MCP client, such as Claude Code?").Description("shown once, at the end; `phantom token create` makes one later").Height(scopeRows).Options(
+				huh.NewOption("none", ""), huh.NewOption("read: it may look", "read"),
+				huh.NewOption("operator: it may also give work", "operator"), huh.NewOption("admin: it may also change the tools", "admin"),
+			).Value(&in.scope),
+		).Title("Other agents"),
 	)
 }
 

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"phantom/internal/sandbox"
+	"phantom/internal/secret"
 )
 
 // The exit codes.
@@ -58,7 +59,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "phantom:", printable(err.Error())) // it may quote a model or a host
+	// It may quote a model, a host, or an argument that was meant for another.
+	fmt.Fprintln(stderr, "phantom:", printable(secret.NewRedactor().String(err.Error())))
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,10 +87,11 @@ func newInstall(t testing.TB, script wiretest.Script, settings string) *install 
 		t.Fatalf("init: %v\n%s", err, out)
 	}
 	if script != nil {
-		server := httptest.NewServer(anthropictest.New(script))
+		server := httptest.NewServer(anthropictest.New(unlearned(script)))
 		t.Cleanup(server.Close)
 		settings += "\nprovider:\n  type: anthropic\n  base_url: " + server.URL + "\n"
 		i.env = append(i.env, "ANTHROPIC_API_KEY="+anthropictest.Key)
+		i.write("config/evolution.yaml", "enabled: false\n") // a script knows the calls of turns; who tests learning writes another
 	}
 	i.write("config/phantom.yaml", settings)
 	return i
@@ -129,7 +131,7 @@ func (i *install) run(args ...string) (string, error) {
 type instance struct {
 	*install
 	cmd  *exec.Cmd
-	logs *bytes.Buffer
+	logs *output
 }
 
 // start runs the daemon and waits until it answers.
@@ -140,10 +142,30 @@ func (i *install) start() *instance {
 	return d
 }
 
+// output is what a process has printed so far.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String returns it all.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // spawn runs the daemon without waiting for it.
 func (i *install) spawn() *instance {
 	i.t.Helper()
-	d := &instance{install: i, cmd: i.command("start", "--no-chat"), logs: &bytes.Buffer{}}
+	d := &instance{install: i, cmd: i.command("start", "--no-chat"), logs: &output{}}
 	d.cmd.Stdout, d.cmd.Stderr = d.logs, d.logs
 	if err := d.cmd.Start(); err != nil {
 		i.t.Fatal(err)

@@ -72,7 +72,7 @@ func TestProviders(t *testing.T) {
 	for name, install := range map[string]func(*testing.T) *install{
 		"anthropic": func(t *testing.T) *install { return newInstall(t, conversation(t), "") },
 		"chat completions": func(t *testing.T) *install {
-			server := httptest.NewServer(openaitest.New(conversation(t), false))
+			server := httptest.NewServer(openaitest.New(unlearned(conversation(t)), false))
 			t.Cleanup(server.Close)
 			i := newInstall(t, nil, fmt.Sprintf("model: gpt-5\nprovider: {type: openai, base_url: %q}\n", server.URL+"/v1"))
 			i.env = append(i.env, "OPENAI_API_KEY="+openaitest.Key)

@@ -43,7 +43,8 @@ func TestRedactFollows(t *testing.T) {
 		var out watched
 		done := make(chan error)
 		go func() {
-			done <- redact(t.Context(), secret.NewRedactor(secret.New("planted-value-1")).Writer(&out), in)
+			known := secret.NewRedactor(secret.New("planted-value-1"), secret.New("a value\nof three\nlines"))
+			done <- redact(t.Context(), known.Writer(&out), in)
 		}()
 		for _, step := range []struct{ in, want string }{
 			{"a line\nand a half", "a line\n"},
@@ -52,6 +53,11 @@ func TestRedactFollows(t *testing.T) {
 			{"-----BEGIN PRIVATE KEY-----\n", ""},
 			{strings.Repeat("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n", 3), ""},
 			{"-----END PRIVATE KEY-----\nafter it\n", "[redacted]\nafter it\n"},
+			{"it was: a value\n", ""},
+			{"of three\n", ""},
+			{"lines\n", "it was: [redacted]\n"},
+			{"it was: a value\n", ""},
+			{"of two\n", "it was: a value\nof two\n"},
 		} {
 			if _, err := io.WriteString(write, step.in); err != nil {
 				t.Fatal(err)

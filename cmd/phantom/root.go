@@ -59,7 +59,7 @@ func (c *cli) rootCommand() *cobra.Command {
 	root.AddCommand(
 		c.startCommand(), c.chatCommand(), c.askCommand(), c.initCommand(), c.doctorCommand(), c.statusCommand(),
 		c.stopCommand(), c.shutdownCommand(), c.approvalsCommand(), c.costCommand(), c.filesCommand(), c.auditCommand(),
-		c.memoryCommand(), c.guardCommand(), c.secretCommand(), c.redactCommand(), c.promptCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
+		c.taskCommand(), c.memoryCommand(), c.guardCommand(), c.secretCommand(), c.tokenCommand(), c.toolsCommand(), c.configCommand(), c.evolveCommand(), c.redactCommand(), c.promptCommand(), c.manifestCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
 	)
 	for _, cmd := range all(root) {
 		if cmd.Args != nil {
@@ -99,6 +99,20 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 func (c *cli) jsonFlag(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	return cmd
+}
+
+// notEmpty makes it a usage error to name one of these flags without a value.
+// Each of them holds a command to something, and a variable of the shell that
+// came out empty must not stand for the widest there is.
+func notEmpty(cmd *cobra.Command, flags ...string) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		for _, name := range flags {
+			if f := cmd.Flag(name); f.Changed && strings.Trim(f.Value.String(), "[] ") == "" {
+				return usagef("--%s is empty: say what it is, or leave it out", name)
+			}
+		}
+		return nil
+	}
 }
 
 // print writes data as JSON, or lets text write it for people.
@@ -202,6 +216,34 @@ func (c *cli) calling(call func(ctx context.Context, client *control.Client, arg
 		}
 		defer client.Close()
 		return call(cmd.Context(), client, args)
+	}
+}
+
+// changing returns a command's function that changes something: by the running
+// instance, or by what opens the home itself if none runs.
+func changing[T any](
+	c *cli, running func(*control.Client) T, open func(context.Context, app.Options) (T, func() error, error),
+	do func(ctx context.Context, conf *config.Config, by T, args []string) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx := asOwner(cmd.Context())
+		conf, err := c.load(false, config.Overrides{})
+		if err != nil {
+			return err
+		}
+		client, err := connect(ctx, conf)
+		if err == nil {
+			defer client.Close()
+			return do(ctx, conf, running(client), args)
+		}
+		if !errors.Is(err, control.ErrNoInstance) {
+			return err
+		}
+		by, done, err := open(ctx, c.bookOptions(conf))
+		if err != nil {
+			return err
+		}
+		return errors.Join(do(ctx, conf, by, args), done())
 	}
 }
 

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"charm.land/huh/v2"
 	"github.com/spf13/cobra"
@@ -23,6 +27,7 @@ import (
 // keeper is who changes the secrets: the running instance, or this process on
 // a home where none runs.
 type keeper interface {
+	List(ctx context.Context) ([]vault.Entry, error)
 	Set(ctx context.Context, name string, value secret.Value, hosts []string) (vault.Entry, error)
 	Rotate(ctx context.Context, name string, value secret.Value) (vault.Entry, error)
 	Remove(ctx context.Context, name string) error
@@ -38,7 +43,7 @@ func (c *cli) secretCommand() *cobra.Command {
 			"No command shows a value again.",
 		Example: "  phantom secret set github_token --host api.github.com\n  phantom secret list\n  phantom secret request smtp_password --reason \"to send the report\"",
 	}
-	cmd.AddCommand(c.secretSetCommand(), c.secretListCommand(), c.secretRotateCommand(), c.secretRemoveCommand(), c.secretRotateKeyCommand(), c.secretRequestCommand(), c.secretResetCommand())
+	cmd.AddCommand(c.secretSetCommand(), c.secretListCommand(), c.secretRotateCommand(), c.secretRemoveCommand(), c.secretRotateKeyCommand(), c.secretRequestCommand(), c.secretRequestsCommand(), c.secretResetCommand())
 	return cmd
 }
 
@@ -77,6 +82,14 @@ func (c *cli) secretRotateCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: c.secretNames,
 		RunE: c.keeping(func(ctx context.Context, k keeper, args []string) error {
+			// Nobody is asked for a value that has no place.
+			stored, err := k.List(ctx)
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(stored, func(e vault.Entry) bool { return e.Name == args[0] }) {
+				return fmt.Errorf("secret %.64q: %w", args[0], vault.ErrUnknown)
+			}
 			value, err := c.readSecret(ctx, args[0])
 			if err != nil {
 				return err
@@ -108,7 +121,7 @@ func (c *cli) secretListCommand() *cobra.Command {
 
 func writeSecrets(w io.Writer, list []vault.Entry) {
 	if len(list) == 0 {
-		fmt.Fprintln(w, "nothing is stored: see `phantom secret set --help`")
+		fmt.Fprintln(w, "no secrets are stored: see `phantom secret set --help`")
 		return
 	}
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -170,16 +183,18 @@ func (c *cli) secretRotateKeyCommand() *cobra.Command {
 func (c *cli) secretRequestCommand() *cobra.Command {
 	var reason string
 	var hosts []string
+	var again bool
 	cmd := c.jsonFlag(&cobra.Command{
 		Use:   "request NAME…",
 		Short: "Make a link under which secrets can be typed in, once",
 		Long: "Makes a link to a form for the secrets named. It works once and for 10 minutes, and gives no other right, so it can be\n" +
-			"sent to whoever has the secret. Phantom must run and serve HTTP.",
-		Example:           "  phantom secret request smtp_password\n  phantom secret request api_id api_token --host api.example.com --reason \"to read the orders\"",
+			"sent to whoever has the secret. --again makes a new link for a request that waits, in place of its own. Phantom must run and\n" +
+			"serve HTTP.",
+		Example:           "  phantom secret request smtp_password\n  phantom secret request api_id api_token --host api.example.com --reason \"to read the orders\"\n  phantom secret request --again smtp_password",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: c.secretNames,
 		RunE: c.calling(func(ctx context.Context, client *control.Client, args []string) error {
-			r := vault.Request{Reason: reason}
+			r := vault.Request{Reason: reason, Again: again}
 			for _, name := range args {
 				r.Fields = append(r.Fields, vault.Field{Name: name, Hosts: hosts})
 			}
@@ -195,7 +210,60 @@ func (c *cli) secretRequestCommand() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "what it is for, shown on the form")
 	cmd.Flags().StringArrayVar(&hosts, "host", nil, "a host whose requests may carry them; may be given again")
+	cmd.Flags().BoolVar(&again, "again", false, "a new link for the newest request that waits for this secret")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if again && (reason != "" || len(hosts) > 0) {
+			return usagef("--again makes a new link for what was asked for before: leave out --reason and --host")
+		}
+		return nil
+	}
 	return cmd
+}
+
+func (c *cli) secretRequestsCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "requests",
+		Short: "List the requests for secrets that wait for you",
+		Long: "Lists what was asked for in the last day, by Phantom or by you, and was not given. A link is shown once, to whoever watches\n" +
+			"the conversation; `phantom secret request --again NAME` makes a new one in its place.",
+		Example: "  phantom secret requests\n  phantom secret request --again smtp_password",
+		Args:    cobra.NoArgs,
+		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
+			list, err := vault.Requests(ctx, r.DB)
+			if err != nil {
+				return err
+			}
+			return c.print(list, func(w io.Writer) { writeRequests(w, list) })
+		}),
+	})
+}
+
+func writeRequests(w io.Writer, list []vault.Waiting) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "nothing waits")
+	}
+	for _, asked := range list {
+		var names []string
+		for _, f := range asked.Fields {
+			name := f.Name
+			if len(f.Hosts) > 0 {
+				name += " for requests to " + strings.Join(f.Hosts, ", ")
+			}
+			names = append(names, name)
+		}
+		link := "the link has expired"
+		if left := time.Until(asked.Expires); left > 0 {
+			link = fmt.Sprintf("the link holds for %v", left.Round(time.Second))
+		}
+		fmt.Fprintf(w, "%s  %s\n", asked.Asked.Local().Format(clock), printable(strings.Join(names, "; ")))
+		if asked.Conversation != "" {
+			fmt.Fprintf(w, "   in %s\n", printable(string(asked.Conversation)))
+		}
+		if asked.Reason != "" {
+			fmt.Fprintf(w, "   because %s\n", quoted(asked.Reason))
+		}
+		fmt.Fprintf(w, "   %s; a new one: phantom secret request --again %s\n", link, printable(asked.Fields[0].Name))
+	}
 }
 
 func (c *cli) secretResetCommand() *cobra.Command {
@@ -232,7 +300,7 @@ func (c *cli) secretResetCommand() *cobra.Command {
 
 // asOwner says who acts: whoever may open the home without an instance.
 func asOwner(ctx context.Context) context.Context {
-	return phantom.WithPrincipal(ctx, phantom.Principal{Kind: phantom.KindOwner, Name: "owner", Surface: "command"})
+	return phantom.WithPrincipal(ctx, phantom.Principal{Kind: phantom.KindOwner, Name: "owner", Surface: "command", Scope: phantom.ScopeAdmin})
 }
 
 // bookOptions open the books of a home on which no instance runs.
@@ -244,36 +312,9 @@ func (c *cli) bookOptions(conf *config.Config) app.Options {
 // keeping returns a command's function that changes secrets: in the running
 // instance, or in the home itself if none runs.
 func (c *cli) keeping(do func(ctx context.Context, k keeper, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		k, done, err := c.keeper(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return errors.Join(do(asOwner(cmd.Context()), k, args), done())
-	}
-}
-
-func (c *cli) keeper(ctx context.Context) (k keeper, done func() error, err error) {
-	conf, err := c.load(false, config.Overrides{})
-	if err != nil {
-		return nil, nil, err
-	}
-	client, err := connect(ctx, conf)
-	if err == nil {
-		return client, func() error { client.Close(); return nil }, nil
-	}
-	if !errors.Is(err, control.ErrNoInstance) {
-		return nil, nil, err
-	}
-	return local(app.OpenVault(ctx, c.bookOptions(conf)))
-}
-
-// local gives a vault's type away, so that an error is no keeper.
-func local(v *vault.Store, done func() error, err error) (keeper, func() error, error) {
-	if err != nil {
-		return nil, nil, err
-	}
-	return v, done, nil
+	return changing(c, func(client *control.Client) keeper { return client },
+		func(ctx context.Context, o app.Options) (keeper, func() error, error) { return app.OpenVault(ctx, o) },
+		func(ctx context.Context, _ *config.Config, k keeper, args []string) error { return do(ctx, k, args) })
 }
 
 // listSecrets asks the running instance, or looks into the home if none runs.
@@ -289,6 +330,9 @@ func (c *cli) listSecrets(ctx context.Context) (list []vault.Entry, err error) {
 	}
 	if !errors.Is(err, control.ErrNoInstance) {
 		return nil, err
+	}
+	if _, err := os.Stat(conf.Home.Database()); errors.Is(err, fs.ErrNotExist) {
+		return []vault.Entry{}, nil // it has not run yet
 	}
 	r, err := app.OpenReader(ctx, conf)
 	if err != nil {

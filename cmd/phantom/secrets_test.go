@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,10 +16,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"phantom/internal/control"
+	"phantom/internal/llm/anthropic/anthropictest"
 	"phantom/internal/llm/wiretest"
 	"phantom/internal/phantom"
 )
@@ -95,10 +100,19 @@ type secretsLab struct {
 	unknown []leak // known by their looks only
 	calls   [][]phantom.ToolCall
 	shown   strings.Builder // what the model was sent
+	learnt  atomic.Bool     // it was asked what to remember; nothing comes after that
 }
 
 func (l *secretsLab) answer(r wiretest.Request) wiretest.Answer {
 	l.shown.Write(r.Body)
+	if asksForFacts(r) {
+		defer l.learnt.Store(true)
+		var facts []map[string]string
+		for _, secret := range l.everything() {
+			facts = append(facts, map[string]string{"text": "Our deploy password is " + secret.text, "subject": "deploy password", "predicate": "is", "object": secret.text, "quote": "our deploy password is"})
+		}
+		return keepFacts(facts...)
+	}
 	_, results := progressOf(r.Messages)
 	done := 0
 	for _, calls := range l.calls {
@@ -147,7 +161,10 @@ func (l *secretsLab) script(first string) {
 // says, and then searches everything that Phantom wrote, sent and started.
 func TestSecretsStayInside(t *testing.T) {
 	lab := &secretsLab{unknown: plantedKinds(t, 1)}
-	i := newInstall(t, lab.answer, "log: {level: debug}\n")
+	server := httptest.NewServer(anthropictest.New(lab.answer))
+	t.Cleanup(server.Close)
+	i := newInstall(t, nil, "log: {level: debug}\nprovider: {type: anthropic, base_url: '"+server.URL+"'}\n")
+	i.env = append(i.env, "ANTHROPIC_API_KEY="+anthropictest.Key)
 	if err := os.Mkdir(filepath.Join(i.home.Workspace(), "planted"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +193,24 @@ func TestSecretsStayInside(t *testing.T) {
 	for _, secret := range lab.everything() {
 		asked.WriteString(secret.text + "\n")
 	}
+	asked.WriteString("By the way, our deploy password is " + first + ".\n")
 	children := d.watchChildren(lab.known)
+	live := d.watch(t, "main")
 	_, activity, code := i.ask(asked.String())
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, activity)
 	}
+	for n := 0; !lab.learnt.Load(); n++ {
+		if n > 600 {
+			t.Fatal("the model was not asked what to remember: the search of the memory proves less")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	stream := live()
+	if !strings.Contains(stream, "This is all that I found") {
+		t.Error("nothing of the answer was streamed: the search of the stream proves nothing")
+	}
+	lab.search(t, "what streams to whoever watches", stream)
 	if seen := <-children; seen == 0 {
 		t.Error("no process of the daemon was seen: the search for environments proves nothing")
 	}
@@ -196,6 +226,48 @@ func TestSecretsStayInside(t *testing.T) {
 	d.crash(t)
 	lab.search(t, "the log", d.logs.String())
 	lab.searchFiles(t, i)
+}
+
+// watch collects what streams to whoever watches a conversation: the pieces of
+// texts put together, and every event as it is sent.
+func (d *instance) watch(t *testing.T, conversation string) (seen func() string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan struct{})
+	var pieces, events strings.Builder
+	client := d.client()
+	go func() {
+		defer close(done)
+		for e, err := range client.Watch(ctx, conversation, func() { close(ready) }) {
+			if err != nil {
+				return
+			}
+			if e.Kind == control.EventText || e.Kind == control.EventThinking {
+				pieces.WriteString(e.Text)
+				continue
+			}
+			raw, err := json.Marshal(e)
+			if err != nil {
+				return
+			}
+			events.Write(append(raw, '\n'))
+			if e.Kind == control.EventDelivered {
+				return
+			}
+		}
+	}()
+	<-ready
+	return func() string {
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			t.Error("the reply was not delivered to whoever watches")
+		}
+		cancel()
+		<-done
+		client.Close()
+		return pieces.String() + "\n" + events.String()
+	}
 }
 
 // plant writes texts into a file of the workspace.

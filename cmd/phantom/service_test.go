@@ -47,8 +47,8 @@ func TestService(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&health); err != nil {
 		t.Fatal(err)
 	}
-	if resp.StatusCode != http.StatusOK || health["status"] != "ok" || len(health) != 3 {
-		t.Errorf("health = %d %v, want 200, ok, and nothing beyond status, version and uptime", resp.StatusCode, health)
+	if resp.StatusCode != http.StatusOK || health["status"] != "ok" || len(health) != 5 {
+		t.Errorf("health = %d %v, want 200, ok, and nothing beyond status, version, uptime, MCP and the size of memory", resp.StatusCode, health)
 	}
 	d.end()
 	for got := ""; got != "STOPPING=1"; {

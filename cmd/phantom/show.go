@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"phantom/internal/app"
+	"phantom/internal/audit"
 	"phantom/internal/config"
-	"phantom/internal/memory"
 	"phantom/internal/phantom"
 	"phantom/internal/spend"
 )
@@ -24,16 +23,43 @@ const clock = "2006-01-02 15:04:05"
 // instance runs or not.
 func (c *cli) reading(look func(ctx context.Context, r *app.Reader, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		conf, err := c.load(false, config.Overrides{})
-		if err != nil {
-			return err
-		}
-		r, err := app.OpenReader(cmd.Context(), conf)
-		if err != nil {
-			return err
-		}
-		return errors.Join(look(cmd.Context(), r, args), r.Close())
+		return c.look(cmd.Context(), func(ctx context.Context, r *app.Reader) error { return look(ctx, r, args) })
 	}
+}
+
+func (c *cli) look(ctx context.Context, into func(ctx context.Context, r *app.Reader) error) error {
+	conf, err := c.load(false, config.Overrides{})
+	if err != nil {
+		return err
+	}
+	r, err := app.OpenReader(ctx, conf)
+	if err != nil {
+		return err
+	}
+	return errors.Join(into(ctx, r), r.Close())
+}
+
+// completing completes up to a number of arguments by what is found in the
+// home; whatever goes wrong completes nothing.
+func (c *cli) completing(most int, find func(ctx context.Context, r *app.Reader) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) (found []cobra.Completion, _ cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		err := c.look(cmd.Context(), func(ctx context.Context, r *app.Reader) (err error) {
+			found, err = find(ctx, r)
+			return err
+		})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeWords completes the values of a flag that takes certain words only.
+func completeWords(cmd *cobra.Command, flag string, words ...cobra.Completion) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 }
 
 func (c *cli) costCommand() *cobra.Command {
@@ -86,11 +112,7 @@ func (c *cli) filesCommand() *cobra.Command {
 			}
 			return c.print(files, func(w io.Writer) {
 				for _, f := range files {
-					hash := f.Hash
-					if hash != "" {
-						hash = "  sha256:" + hash[:min(12, len(hash))]
-					}
-					fmt.Fprintf(w, "%s  %-6s  %8d  %s%s\n", f.At.Local().Format(clock), f.Op, f.Bytes, printable(f.Path), hash)
+					writeFile(w, f)
 				}
 			})
 		}),
@@ -100,30 +122,10 @@ func (c *cli) filesCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) memoryCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "memory", Short: "Look into what Phantom remembers"}
-	var limit int
-	search := c.jsonFlag(&cobra.Command{
-		Use:     "search WORDS",
-		Short:   "Find memories",
-		Example: "  phantom memory search staging server",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: c.reading(func(ctx context.Context, r *app.Reader, args []string) error {
-			found, err := r.Memory.Search(ctx, strings.Join(args, " "), limit)
-			if err != nil {
-				return err
-			}
-			if found == nil {
-				found = []memory.Item{}
-			}
-			return c.print(found, func(w io.Writer) {
-				for _, item := range found {
-					fmt.Fprintf(w, "%s  %-6s  %s\n", item.At.Local().Format(clock), item.Provenance, printable(item.Text))
-				}
-			})
-		}),
-	})
-	search.Flags().IntVar(&limit, "limit", 20, "how many, best first")
-	cmd.AddCommand(search)
-	return cmd
+func writeFile(w io.Writer, f audit.FileRow) {
+	hash := f.Hash
+	if hash != "" {
+		hash = "  sha256:" + hash[:min(12, len(hash))]
+	}
+	fmt.Fprintf(w, "%s  %-6s  %8d  %s%s\n", f.At.Local().Format(clock), f.Op, f.Bytes, printable(f.Path), printable(hash))
 }

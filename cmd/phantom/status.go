@@ -16,13 +16,21 @@ import (
 )
 
 func (c *cli) statusCommand() *cobra.Command {
-	return c.jsonFlag(&cobra.Command{
+	var slack bool
+	cmd := c.jsonFlag(&cobra.Command{
 		Use:     "status",
 		Short:   "Show how the running instance is",
-		Long:    "Shows the state of the running instance. Exit code 1 if none runs or it is down.",
-		Example: "  phantom status\n  phantom status --json | jq .queue",
+		Long:    "Shows the state of the running instance, or with --slack the Slack channels that it reaches. Exit code 1 if none runs or it is down.",
+		Example: "  phantom status\n  phantom status --json | jq .queue\n  phantom status --slack",
 		Args:    cobra.NoArgs,
 		RunE: c.calling(func(ctx context.Context, client *control.Client, _ []string) error {
+			if slack {
+				rooms, err := client.Rooms(ctx, "slack")
+				if err != nil {
+					return err
+				}
+				return c.print(rooms, func(w io.Writer) { writeLines(w, rooms) })
+			}
 			var s app.Status
 			if err := client.Status(ctx, &s); err != nil {
 				return err
@@ -36,6 +44,14 @@ func (c *cli) statusCommand() *cobra.Command {
 			return nil
 		}),
 	})
+	cmd.Flags().BoolVar(&slack, "slack", false, "list the Slack channels that it reaches")
+	return cmd
+}
+
+func writeLines(w io.Writer, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
+	}
 }
 
 func writeStatus(w io.Writer, s app.Status) {
@@ -50,16 +66,52 @@ func writeStatus(w io.Writer, s app.Status) {
 	if s.Address != "" {
 		row("address", "http://%s", s.Address)
 	}
+	if s.MCP.On {
+		row("mcp", "on, %d sessions of %d clients", s.MCP.Sessions, s.MCP.Clients)
+	}
 	row("model", "%s from %s (%s)", s.Model, s.Provider, s.Chosen)
 	row("channels", "%s", strings.Join(s.Channels, ", "))
 	row("turns", "%d running, %d approvals waiting", len(s.Turns), s.Waiting)
 	row("queue", "%d to work, %d to deliver, %d undeliverable", s.Queue.Inbox, s.Queue.Outbox, s.Queue.Dead)
+	row("tasks", "%d waiting", s.Queue.Tasks)
+	row("memory", "%s", memoryLine(s.Memory))
+	row("learning", "%s", learningLine(s.Learning))
 	row("sandbox", "level %s, profile %s", s.Sandbox.Level, s.Sandbox.Profile)
 	ceiling := "no ceiling"
 	if s.PerDay > 0 {
 		ceiling = "of " + s.PerDay.String()
 	}
 	row("spent", "%v today, %s", s.Today, ceiling)
+}
+
+func learningLine(l app.Learning) string {
+	line := fmt.Sprintf("documents at version %d", l.Version)
+	if !l.On {
+		return line + "; off"
+	}
+	if l.Turns > 0 {
+		line += fmt.Sprintf(", %d turns to consider", l.Turns)
+	}
+	if l.Waiting > 0 {
+		line += fmt.Sprintf(", %d lessons wait: %s", l.Waiting, printable(inLine(l.Why)))
+	}
+	return line
+}
+
+func memoryLine(m app.Memory) string {
+	line := fmt.Sprintf("%d facts, %d episodes, %d procedures", m.Facts, m.Episodes, m.Procedures)
+	if m.Turns > 0 {
+		line += fmt.Sprintf(", %d turns to consider", m.Turns)
+	}
+	switch {
+	case m.Embedder == "":
+		line += "; found by words alone"
+	case m.Problem != "":
+		line += "; found by words alone for now: " + printable(m.Problem)
+	default:
+		line += "; found by words and by meaning (" + m.Embedder + ")"
+	}
+	return line
 }
 
 func (c *cli) stopCommand() *cobra.Command {

@@ -27,3 +27,26 @@ func TestQuestionCannotBeForged(t *testing.T) {
 		t.Errorf("the question reads %q, want one place and one reason", b.String())
 	}
 }
+
+// TestErrorsOfCommandsShowNoSecret: an error can repeat what stood in the wrong
+// place.
+func TestErrorsOfCommandsShowNoSecret(t *testing.T) {
+	const key = "ghp_0123456789abcdefghijklmnopqrstuvwxyz"
+	for _, args := range [][]string{
+		{key},
+		{"approvals", "approve", key},
+		{"audit", "prove", key},
+		{"ask", "--" + key, "x"},
+		{"secret", "set", "token", "--token=" + key},
+		{"audit", "verify", "--key", key},
+	} {
+		var out, errs strings.Builder
+		home := "--home=" + t.TempDir()
+		if code := run(t.Context(), append([]string{home}, args...), strings.NewReader(""), &out, &errs); code == exitDone {
+			t.Errorf("%v succeeded", args)
+		}
+		if all := out.String() + errs.String(); strings.Contains(all, key[8:20]) {
+			t.Errorf("%v: %q", args, all)
+		}
+	}
+}

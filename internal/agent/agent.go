@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"phantom/internal/llm"
@@ -69,6 +70,7 @@ type Deps struct {
 	Approvals approvals
 	Prompt    prompter
 	Memory    recaller
+	Lessons   lessons
 	Spend     meter
 	Redactor  *secret.Redactor
 	Limits    Limits
@@ -93,6 +95,14 @@ type prompter interface {
 
 type recaller interface {
 	Recall(ctx context.Context, message string) ([]memory.Item, error)
+}
+
+// lessons are what is learnt of turns when they are over.
+type lessons interface {
+	// Ended notes a turn in the transaction that ends it.
+	Ended(ctx context.Context, tx *store.Tx, turn phantom.TurnID, conversation phantom.ConversationID) error
+	// Nudge says that such a transaction is through.
+	Nudge()
 }
 
 type meter interface {
@@ -129,7 +139,7 @@ type Agent struct {
 func New(d Deps) (*Agent, error) {
 	for name, missing := range map[string]bool{
 		"database": d.DB == nil, "sessions": d.Sessions == nil, "model": d.Model == nil || d.Summaries == nil,
-		"tools": d.Tools == nil, "approvals": d.Approvals == nil, "prompt": d.Prompt == nil, "memory": d.Memory == nil,
+		"tools": d.Tools == nil, "approvals": d.Approvals == nil, "prompt": d.Prompt == nil, "memory": d.Memory == nil || d.Lessons == nil,
 		"spend": d.Spend == nil, "redactor": d.Redactor == nil, "log": d.Log == nil,
 		"limits": d.Limits.Steps <= 0 || d.Limits.Time <= 0 || d.Limits.MaxTokens <= 0 || d.Limits.Window <= 0,
 	} {
@@ -215,11 +225,8 @@ func (t *turn) load(ctx context.Context) (any, error) {
 // prepare assembles the system prompt once a turn, so that its steps share the
 // provider's cache.
 func (t *turn) prepare(ctx context.Context) error {
-	q := prompt.Query{Conversation: t.conversation}
+	q := prompt.Query{Conversation: t.conversation, Now: time.Now(), Memories: t.recall(ctx)}
 	var err error
-	if q.Memories, err = t.Memory.Recall(ctx, t.ask()); err != nil {
-		t.Log.LogAttrs(ctx, slog.LevelWarn, "memory could not be recalled", slog.String("turn", string(t.id)), slog.Any("error", err))
-	}
 	// Asked after the notes are read, so that no write falls between.
 	if t.system, err = t.Prompt.Build(ctx, q); err != nil {
 		return err
@@ -232,12 +239,29 @@ func (t *turn) prepare(ctx context.Context) error {
 	return err
 }
 
-// ask is the text that began the turn.
-func (t *turn) ask() string {
-	if len(t.state.said) == 0 {
-		return ""
+// recallPatience bounds how long a turn waits for its memories.
+const recallPatience = time.Second
+
+// recall returns what the words that began the turn bring to mind, without
+// anything that was put around them for the model. A turn goes on without its
+// memories rather than wait.
+func (t *turn) recall(ctx context.Context) []memory.Item {
+	ctx, cancel := context.WithTimeout(ctx, recallPatience)
+	defer cancel()
+	told, err := Journal{t.DB}.told(ctx, t.id)
+	var words []string
+	for _, m := range told {
+		words = append(words, m.Text)
 	}
-	return t.state.said[0].Text()
+	var items []memory.Item
+	if err == nil {
+		items, err = t.Memory.Recall(ctx, strings.Join(words, "\n"))
+	}
+	if err != nil {
+		t.Log.LogAttrs(ctx, slog.LevelWarn, "memory could not be recalled", slog.String("turn", string(t.id)), slog.Any("error", err))
+		return nil
+	}
+	return items
 }
 
 // note journals an event and steps.

@@ -36,7 +36,11 @@ func scanRecord(row interface{ Scan(...any) error }) (record, error) {
 }
 
 func (a *Agent) record(ctx context.Context, id phantom.TurnID) (record, error) {
-	r, err := scanRecord(a.DB.QueryRow(ctx, recordColumns+`WHERE id = ?`, id))
+	return recordOf(ctx, a.DB, id)
+}
+
+func recordOf(ctx context.Context, db *store.DB, id phantom.TurnID) (record, error) {
+	r, err := scanRecord(db.QueryRow(ctx, recordColumns+`WHERE id = ?`, id))
 	if err != nil {
 		return r, fmt.Errorf("read turn %s: %w", id, err)
 	}
@@ -164,6 +168,25 @@ func (a *Agent) Open(ctx context.Context) ([]phantom.TurnRef, error) {
 	return open, rows.Err()
 }
 
+// Tally counts by state the turns that began since a time.
+func (a *Agent) Tally(ctx context.Context, since time.Time) (map[phantom.TurnState]int, error) {
+	rows, err := a.DB.Query(ctx, `SELECT state, count(*) FROM turns WHERE started_at >= ? GROUP BY state`, phantom.Micros(since))
+	if err != nil {
+		return nil, fmt.Errorf("count turns: %w", err)
+	}
+	defer rows.Close()
+	counts := map[phantom.TurnState]int{}
+	for rows.Next() {
+		var state phantom.TurnState
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, fmt.Errorf("count turns: %w", err)
+		}
+		counts[state] = n
+	}
+	return counts, rows.Err()
+}
+
 // RequestStop notes in the caller's transaction that the open turns of a
 // conversation, or all if it is "", must not go on: a stop holds even if the
 // process dies before it takes effect. It returns those turns.
@@ -182,6 +205,13 @@ func (a *Agent) RequestStop(ctx context.Context, tx *store.Tx, conversation phan
 		turns = append(turns, id)
 	}
 	return turns, rows.Err()
+}
+
+// StopRequested reports whether somebody asked a turn to stop; a limit that
+// stopped it is nobody.
+func (a *Agent) StopRequested(ctx context.Context, id phantom.TurnID) (bool, error) {
+	r, err := a.record(ctx, id)
+	return r.stop, err
 }
 
 // Reply returns what an ended turn came to; false while it runs.

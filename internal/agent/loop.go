@@ -35,13 +35,15 @@ func (t *turn) think(ctx context.Context) (any, error) {
 	if cut, ok := t.tooLong(); ok {
 		return t.compactTo(ctx, cut)
 	}
+	show := &live{redactor: t.Redactor, show: func(e llm.Event) { t.emit(Event{Model: &e}) }}
 	response, err := t.stream(ctx, t.Model, llm.Request{
 		Model: t.ModelName, System: t.system, Tools: t.Tools.Specs(), Messages: t.state.messages(),
 		MaxTokens: t.Limits.MaxTokens, Effort: t.Effort,
-	}, func(e llm.Event) { t.emit(Event{Model: &e}) })
+	}, show.event)
 	if err != nil {
 		return nil, err
 	}
+	show.end()
 	return t.note(ctx, answered{Response: *response, Taint: t.taint})
 }
 
@@ -95,7 +97,7 @@ func (t *turn) work(ctx context.Context, calls []phantom.ToolCall) (any, error) 
 func (t *turn) callAll(ctx context.Context, calls []phantom.ToolCall) ([]phantom.ToolResult, error) {
 	got := make([]*phantom.ToolResult, len(calls))
 	errs := make([]error, len(calls))
-	ctx = phantom.WithReading(ctx, reading(t.state.messages(), t.taint))
+	read := reading(t.state.messages(), t.taint)
 	var wg sync.WaitGroup
 	run := func(i int) {
 		defer func() { // a panic of a goroutine would end the process instead of the turn
@@ -103,7 +105,7 @@ func (t *turn) callAll(ctx context.Context, calls []phantom.ToolCall) ([]phantom
 				errs[i] = fmt.Errorf("call %s panicked: %v\n%s", calls[i].Name, p, debug.Stack())
 			}
 		}()
-		r, err := t.call(ctx, calls[i])
+		r, err := t.call(phantom.WithReading(ctx, beside(read, t.state.asked, calls[i])), calls[i])
 		if err != nil {
 			errs[i] = fmt.Errorf("call %s: %w", calls[i].Name, err)
 			return
@@ -242,7 +244,13 @@ func (t *turn) finish(ctx context.Context, f finish) (phantom.Reply, error) {
 			f.state, f.reason, f.text, phantom.Micros(now), t.id); err != nil {
 			return fmt.Errorf("end turn %s: %w", t.id, err)
 		}
+		if err := t.Lessons.Ended(save, tx, t.id, t.conversation); err != nil {
+			return err
+		}
 		return t.hooks.Commit(save, tx, reply)
 	})
+	if err == nil {
+		t.Lessons.Nudge()
+	}
 	return reply, err
 }

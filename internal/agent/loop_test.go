@@ -68,6 +68,7 @@ type lab struct {
 	ceilings  spend.Ceilings
 	summaries llm.Model
 	limits    agent.Limits
+	recalls   recaller // nil: what the database remembers
 
 	mu      sync.Mutex // guards what follows
 	arrived []string   // what FollowUps hands over next
@@ -87,7 +88,7 @@ func (l *lab) agent() *agent.Agent {
 	l.t.Helper()
 	sessions, err1 := session.New(l.db)
 	asks, err2 := approval.New(l.db)
-	notes, err3 := memory.New(l.db)
+	notes, err3 := memory.New(memory.Deps{DB: l.db, Redactor: secret.NewRedactor()})
 	ledger, err4 := spend.New(l.db, llm.NewPrices(map[string]llm.Price{llmtest.Name: {Input: 1, Output: 1}}), l.ceilings)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		l.t.Fatal(err)
@@ -96,9 +97,13 @@ func (l *lab) agent() *agent.Agent {
 	if summaries == nil {
 		summaries = l.model
 	}
+	var recalls recaller = notes
+	if l.recalls != nil {
+		recalls = l.recalls
+	}
 	a, err := agent.New(agent.Deps{
 		DB: l.db, Sessions: sessions, Model: ledger.Model(l.model, "turn"), Summaries: summaries, ModelName: llmtest.Name,
-		Tools: l.tools, Approvals: asks, Prompt: layers{}, Memory: notes, Spend: ledger, Redactor: secret.NewRedactor(secret.New(planted)), Limits: l.limits, Log: slog.New(slog.DiscardHandler),
+		Tools: l.tools, Approvals: asks, Prompt: layers{}, Memory: recalls, Lessons: unheeded{}, Spend: ledger, Redactor: secret.NewRedactor(secret.New(planted)), Limits: l.limits, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		l.t.Fatal(err)
@@ -338,9 +343,9 @@ func TestHalts(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	t.Run("while the model speaks", func(t *testing.T) {
-		l := newLab(t, llmtest.Step{Text: "well", Block: true})
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(50*time.Millisecond, func() { cancel(agent.ErrStopped) })
+		stop := func(llm.Request) { cancel(agent.ErrStopped) } // which comes before the text
+		l := newLab(t, llmtest.Step{Text: "well", Check: stop, Block: true})
 		if reply := l.run(ctx, l.begin("do it")); reply.State != phantom.TurnStopped || reply.Text != "Stopped." {
 			t.Errorf("reply = %+v", reply)
 		}
@@ -363,3 +368,12 @@ func TestStop(t *testing.T) {
 		}
 	})
 }
+
+// unheeded are turns that nothing is learnt of.
+type unheeded struct{}
+
+func (unheeded) Ended(context.Context, *store.Tx, phantom.TurnID, phantom.ConversationID) error {
+	return nil
+}
+
+func (unheeded) Nudge() {}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"strings"
 
 	"phantom/internal/llm"
 	"phantom/internal/memory"
@@ -32,17 +33,31 @@ func taintOf(messages []llm.Message) phantom.Taint {
 }
 
 // reading is what the model has before it: the messages, and a system prompt
-// of the given taint.
+// of the given taint. A summary holds more than the owner's words, so none of
+// it counts as such.
 func reading(messages []llm.Message, system phantom.Taint) phantom.Reading {
 	r := phantom.Reading{Taint: system.Add(taintOf(messages)...)}
 	for _, m := range messages {
 		for _, p := range m.Content {
 			switch {
-			case m.Role == llm.User && p.Kind == llm.PartText && p.Taint.Clean():
+			case m.Role == llm.User && p.Kind == llm.PartText && p.Taint.Clean() && !strings.HasPrefix(p.Text, summaryHead):
 				r.Owner = append(r.Owner, p.Text)
 			case p.Result != nil && p.Result.Provenance == phantom.Web:
 				r.Pages = append(r.Pages, p.Result.Content)
 			}
+		}
+	}
+	return r
+}
+
+// beside counts what was asked for together with a call, before it.
+func beside(r phantom.Reading, asked []phantom.ToolCall, call phantom.ToolCall) phantom.Reading {
+	for _, other := range asked {
+		if other.ID == call.ID {
+			break
+		}
+		if other.Name == call.Name {
+			r.Beside++
 		}
 	}
 	return r

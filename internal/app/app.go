@@ -18,24 +18,34 @@ import (
 	"sync"
 	"time"
 
+	"phantom/internal/access"
 	"phantom/internal/agent"
 	"phantom/internal/approval"
 	"phantom/internal/audit"
 	"phantom/internal/channel/terminal"
+	"phantom/internal/channel/webhook"
 	"phantom/internal/config"
 	"phantom/internal/control"
+	"phantom/internal/evolve"
 	"phantom/internal/httpserver"
 	"phantom/internal/job"
 	"phantom/internal/llm"
+	"phantom/internal/mcpserver"
 	"phantom/internal/memory"
+	"phantom/internal/policy"
 	"phantom/internal/prompt"
+	"phantom/internal/remember"
 	"phantom/internal/router"
 	"phantom/internal/sandbox"
+	"phantom/internal/schedule"
 	"phantom/internal/secret"
+	"phantom/internal/selfconf"
 	"phantom/internal/session"
 	"phantom/internal/spend"
 	"phantom/internal/store"
 	"phantom/internal/tool"
+	"phantom/internal/tool/dynamic"
+	"phantom/internal/tool/remote"
 	"phantom/internal/vault"
 )
 
@@ -68,18 +78,33 @@ type App struct {
 	jobs      *job.Queue
 	audit     *audit.Log
 	vault     *vault.Store
+	access    *access.Registry
 	ledger    *spend.Ledger
 	approvals *approval.Store
+	guard     *policy.Policy
 	sandbox   *sandbox.Sandbox
 	tools     *tool.Chain
+	dynamic   *dynamic.Registry
+	remote    *remote.Registry
 	memory    *memory.Store
+	eraser    *remember.Eraser
+	lessons   *remember.Service
+	versions  *selfconf.Store
+	evolution *evolve.Service
+	counts    counted
+	terminal  *terminal.Channel
 	prompt    *prompt.Builder
+	tasks     *schedule.Tasks
+	thinker   *agent.Agent
+	adapters  []adapter        // the channels to services of others
+	webhook   *webhook.Channel // nil where it is off
 	router    *router.Router
 	control   *control.Server
 	http      *httpserver.Server
-	llm       llm.Model // metered, for doctor
-	model     string    // the name under which the model is asked for
-	undo      []cleanup // what was built, newest last
+	mcp       *mcpserver.Server // nil where nothing listens
+	llm       llm.Model         // metered, for doctor
+	model     string            // the name under which the model is asked for
+	undo      []cleanup         // what was built, newest last
 }
 
 // cleanup undoes one step of the construction.
@@ -99,7 +124,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	a.stopped, a.shutdown = context.WithCancel(context.WithoutCancel(ctx))
 	// The order is the dependencies' own; each step may use what stands above it.
 	for _, step := range []func(context.Context) error{
-		a.takeHome, a.openStore, a.openVault, a.openGuard, a.openMind, a.openDoors,
+		a.takeHome, a.openStore, a.openVault, a.openAccess, a.openGuard, a.openMind, a.openDoors,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())
@@ -144,7 +169,7 @@ func (a *App) openStore(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for the database: %w", err)
 	}
-	key, err := loadKey(a.Config.Home.LogKey(), err != nil)
+	key, _, err := loadKey(a.Config.Home.LogKey(), err != nil)
 	if err != nil {
 		return err
 	}
@@ -180,13 +205,13 @@ func (a *App) openAudit(ctx context.Context, key secret.Value) error {
 	if err != nil {
 		return err
 	}
-	signing, err := loadKey(a.Config.Home.SigningKey(), !signed)
+	signing, created, err := loadKey(a.Config.Home.SigningKey(), !signed)
 	if err != nil {
 		return err
 	}
 	a.redact.Add(signing)
 	a.audit, err = audit.New(ctx, audit.Deps{
-		DB: a.db, Redactor: a.redact, Key: key, Signing: signing, Checkpoints: a.Config.Home.Checkpoints(),
+		DB: a.db, Redactor: a.redact, Key: key, Signing: signing, NewKey: created, Checkpoints: a.Config.Home.Checkpoints(),
 		Retention: time.Duration(a.Config.RetentionDays) * 24 * time.Hour, Log: a.part("audit"),
 	})
 	if err != nil {
@@ -221,6 +246,7 @@ func (a *App) openGuard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.guard = guards.Policy
 	conf, err := sandboxConfig(a.Config, a.Helper)
 	if err != nil {
 		return err
@@ -240,12 +266,30 @@ func (a *App) openGuard(ctx context.Context) error {
 	if a.approvals, err = approval.New(a.db); err != nil {
 		return err
 	}
-	if a.memory, err = memory.New(a.db); err != nil {
+	if err := a.openVersions(ctx); err != nil {
 		return err
 	}
+	if err := a.openMemory(ctx); err != nil {
+		return err
+	}
+	if err := a.openDynamic(ctx, guards.Policy); err != nil {
+		return err
+	}
+	if err := a.openRemote(guards.Web); err != nil {
+		return err
+	}
+	a.openWebhook(ctx, guards.Web)
+	post, err := a.openEmail()
+	if err != nil {
+		return err
+	}
+	if post != nil {
+		a.adapters = append(a.adapters, post)
+	}
 	a.tools, err = tool.New(tool.Deps{
-		DB: a.db, Guard: guards.Policy, Sandbox: a.sandbox, Web: guards.Web, Memory: a.memory, Secrets: a.vault, Approvals: a.approvals, Audit: a.audit,
+		DB: a.db, Guard: guards.Policy, Sandbox: a.sandbox, Web: guards.Web, Memory: a.memory, Statement: remember.Statement, Secrets: a.vault, Approvals: a.approvals, Audit: a.audit, Dynamic: a.dynamic, Clients: a.holders(),
 		Redactor: a.redact, Places: places(a.Config), Shell: shell(a.Config), Log: a.part("tool"),
+		Remote: a.remote, Messenger: messenger{a}, Mail: newMailer(post),
 	})
 	if err != nil {
 		return err
@@ -255,7 +299,7 @@ func (a *App) openGuard(ctx context.Context) error {
 }
 
 // openMind builds the agent and what it thinks with.
-func (a *App) openMind(context.Context) error {
+func (a *App) openMind(ctx context.Context) error {
 	model, name, err := newModel(a.Config, a.ledger)
 	if err != nil {
 		return err
@@ -280,38 +324,55 @@ func (a *App) openMind(context.Context) error {
 	}
 	thinker, err := agent.New(agent.Deps{
 		DB: a.db, Sessions: sessions, Model: model("turn"), Summaries: model("compaction"),
-		ModelName: name, Effort: a.Config.Effort, Tools: a.tools, Approvals: a.approvals, Prompt: a.prompt, Memory: a.memory, Spend: a.ledger, Redactor: a.redact,
+		ModelName: name, Effort: a.Config.Effort, Tools: a.tools, Approvals: a.approvals, Prompt: a.prompt, Memory: a.memory, Lessons: ended{a}, Spend: a.ledger, Redactor: a.redact,
 		Limits: agent.Limits{Steps: a.Config.MaxSteps, Time: a.Config.Timeout, MaxTokens: maxTokens(name), Window: llm.Window(name)},
 		Log:    a.part("agent"),
 	})
 	if err != nil {
 		return err
 	}
-	tty, err := terminal.Open(a.Config.Home.TerminalLog())
-	if err != nil {
+	if err := a.openTasks(thinker); err != nil {
 		return err
 	}
-	a.onClose("terminal log", tty.Close)
-	a.router, err = router.New(router.Deps{
-		DB: a.db, Agent: thinker, Jobs: a.jobs, Audit: a.audit, Redactor: a.redact, Background: a.tools,
-		Channels: []router.Channel{tty}, Owners: map[string]string{terminal.Name: ownerName},
-		MaxTurns: a.Config.MaxTurns, Drain: a.Config.ShutdownTimeout, Log: a.part("router"),
-	})
-	return err
+	a.thinker = thinker
+	if err := a.openLessons(model, name); err != nil {
+		return err
+	}
+	if err := a.openEvolution(model, name, a.guard); err != nil {
+		return err
+	}
+	if a.terminal, err = terminal.Open(a.Config.Home.TerminalLog()); err != nil {
+		return err
+	}
+	a.onClose("terminal log", a.terminal.Close)
+	for _, open := range []func() error{a.openSlack, a.openTelegram} {
+		if err := open(); err != nil {
+			return err
+		}
+	}
+	if err := a.openChannels(); err != nil {
+		return err
+	}
+	return a.tasks.Recover(ctx)
 }
 
 // openDoors listens. From here on callers wait instead of being refused.
 func (a *App) openDoors(ctx context.Context) error {
-	key, err := loadKey(a.Config.Home.ControlKey(), true)
+	key, _, err := loadKey(a.Config.Home.ControlKey(), true)
 	if err != nil {
 		return err
 	}
 	a.redact.Add(key)
+	tokens, err := a.issuer()
+	if err != nil {
+		return err
+	}
 	a.control, err = control.Listen(ctx, control.Deps{
-		Socket: a.Config.Home.ControlSocket(), Key: key, Owner: ownerName, Router: a.router, Approvals: a.approvals, Audit: a.audit,
-		Secrets: a.vault, Collect: a.vault.Request,
+		Socket: a.Config.Home.ControlSocket(), Key: key, Owner: ownerName, Router: a.router, Tasks: a.tasks, Approvals: a.approvals, Audit: a.audit,
+		Secrets: a.vault, Collect: a.vault.Request, Tokens: tokens, Tools: a.dynamic, Memories: a.memory, Pins: a.remote, Evolution: Evolution{a.evolution, a.versions},
 		Status:   func(ctx context.Context) any { return a.Status(ctx) },
 		Doctor:   func(ctx context.Context) any { return a.Doctor(ctx) },
+		Rooms:    a.rooms,
 		Prompt:   func(ctx context.Context) (any, error) { return a.Prompt(ctx) },
 		Shutdown: a.shutdown, Log: a.part("control"),
 	})
@@ -353,7 +414,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer closeDoors()
 
 	var parts sync.WaitGroup
-	errs := make(chan error, 6) // one a part and Close
+	errs := make(chan error, 12) // one a part and Close
 	run := func(name string, part func() error) {
 		parts.Go(func() {
 			if err := part(); err != nil {
@@ -363,14 +424,24 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	run("audit", func() error { return a.audit.Run(doors) })
-	run("jobs", func() error { return a.jobs.Run(doors, a.router.Wake) })
+	run("jobs", func() error { return a.jobs.Run(doors, a.woken) })
 	run("control", func() error { return a.control.Serve(doors) })
+	run("memory", func() error { return a.memory.Run(doors) })
+	run("lessons", func() error { return a.lessons.Run(doors) })
+	if a.Config.Learning.Enabled {
+		run("evolution", func() error { return a.evolution.Run(doors) })
+	}
+	run("access", func() error { return a.access.Run(doors) })
 	if a.http != nil {
+		run("mcp", func() error { return a.mcp.Run(doors) })
 		run("http", func() error { return a.http.Serve(doors) })
 	}
+	run("remote", func() error { return a.remote.Serve(doors) })
+	a.remote.Settle(ctx, settleTime)
 	if err := a.router.Run(ctx); err != nil {
 		errs <- fmt.Errorf("router: %w", err)
 	}
+	a.learn(ctx)
 	closeDoors()
 	parts.Wait()
 	errs <- a.Close()

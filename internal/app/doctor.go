@@ -14,6 +14,7 @@ import (
 	"phantom/internal/config"
 	"phantom/internal/httpserver"
 	"phantom/internal/llm"
+	"phantom/internal/mcpserver"
 	"phantom/internal/sandbox"
 )
 
@@ -49,8 +50,8 @@ func (a *App) Doctor(ctx context.Context) []Check {
 		checks = append(checks, Check{"config", Warn, d.Part + " is off: " + d.Reason, "mend the block named there; the other parts go on without it"})
 	}
 	checks = append(checks,
-		a.checkPermissions(), a.checkModel(ctx), a.checkPort(ctx), a.checkSandbox(), checkClock(), a.checkDisk(), a.checkDatabase(ctx), a.checkAudit(ctx), a.checkDelivery(ctx))
-	return checks
+		a.checkPermissions(), a.checkModel(ctx), a.checkPort(ctx), a.checkSandbox(), checkClock(), a.checkDisk(), a.checkDatabase(ctx), a.checkAudit(ctx), a.checkDelivery(ctx), a.checkMemory(ctx), a.checkLearning(ctx), a.checkTokens(ctx), a.checkMCP(), a.checkDynamic(), a.checkRemote())
+	return append(checks, a.checkChannels(ctx)...)
 }
 
 // checkPermissions looks for private files that others can open.
@@ -131,6 +132,15 @@ func (a *App) checkSandbox() Check {
 	return c
 }
 
+// checkMCP says whether other agents are served.
+func (a *App) checkMCP() Check {
+	if a.mcp == nil {
+		return Check{"mcp", Good, "off: nothing listens; `phantom start` serves it", ""}
+	}
+	sessions, clients := a.mcp.Sessions()
+	return Check{"mcp", Good, fmt.Sprintf("on at http://%s%s, %d sessions of %d clients", a.Addr(), mcpserver.Path, sessions, clients), ""}
+}
+
 // checkClock asks the kernel whether the clock is kept by somebody.
 func checkClock() Check {
 	now := time.Now()
@@ -169,13 +179,13 @@ func (a *App) checkDatabase(ctx context.Context) Check {
 	return Check{"database", Good, a.Config.Home.Database() + " is intact", ""}
 }
 
-// checkAudit compares the record's intents with its outcomes.
+// checkAudit looks at how much is on record and what is under way.
 func (a *App) checkAudit(ctx context.Context) Check {
 	counts, err := a.audit.Count(ctx)
 	if err != nil {
 		return Check{"audit", Fail, err.Error(), "restore the latest backup"}
 	}
-	return Check{"audit", Good, fmt.Sprintf("%d intents, %d of them under way", counts.Intents, counts.Open), ""}
+	return Check{"audit", Good, fmt.Sprintf("%d rows, %d actions under way", counts.Rows, counts.Open), ""}
 }
 
 func (a *App) checkDelivery(ctx context.Context) Check {

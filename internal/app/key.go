@@ -16,16 +16,18 @@ import (
 // keySize is the length of a key, in bytes.
 const keySize = 32
 
-// loadKey reads a key; create says that a missing one may be made.
-func loadKey(path string, create bool) (secret.Value, error) {
-	key, err := keyFile(path)
+// loadKey reads a key; create says that a missing one may be made, and created
+// that it was.
+func loadKey(path string, create bool) (key secret.Value, created bool, err error) {
+	key, err = keyFile(path)
 	switch {
 	case !errors.Is(err, fs.ErrNotExist):
-		return key, err
+		return key, false, err
 	case create:
-		return newKey(path)
+		key, err = newKey(path)
+		return key, err == nil, err
 	}
-	return secret.Value{}, fmt.Errorf("the key file %s is missing beside a database that needs it: put it back from a backup; phantom does not replace it", path)
+	return secret.Value{}, false, fmt.Errorf("the key file %s is missing beside a database that needs it: put it back from a backup; phantom does not replace it", path)
 }
 
 // keyFile reads a key. A damaged one is an error and never replaced: with a

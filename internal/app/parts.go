@@ -107,7 +107,7 @@ func policyConfig(c *config.Config) policy.Config {
 	for _, b := range c.Guard.Block {
 		p.Block = append(p.Block, policy.BlockRule(b))
 	}
-	p.Programs, p.Hosts = c.Guard.Network.Programs, c.Guard.Network.Hosts
+	p.Programs, p.Hosts, p.Ports = c.Guard.Network.Programs, c.Guard.Network.Hosts, []int{c.Port}
 	return p
 }
 

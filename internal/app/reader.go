@@ -9,8 +9,12 @@ import (
 	"phantom/internal/approval"
 	"phantom/internal/audit"
 	"phantom/internal/config"
+	"phantom/internal/evolve/record"
 	"phantom/internal/memory"
+	"phantom/internal/memory/setup"
+	"phantom/internal/schedule"
 	"phantom/internal/secret"
+	"phantom/internal/selfconf"
 	"phantom/internal/spend"
 	"phantom/internal/store"
 	"phantom/internal/vault"
@@ -23,6 +27,9 @@ type Reader struct {
 	Ledger    *spend.Ledger
 	Memory    *memory.Store
 	Approvals *approval.Store
+	Tasks     *schedule.Reader
+	Versions  *selfconf.Reader
+	Lessons   *record.Reader
 	conf      *config.Config
 }
 
@@ -50,10 +57,23 @@ func (r *Reader) open(c *config.Config) error {
 	if r.Ledger, err = spend.New(r.DB, prices(c), spend.Ceilings(c.Spend)); err != nil {
 		return err
 	}
-	if r.Memory, err = memory.New(r.DB); err != nil {
+	d, err := setup.Deps(c.Memory, r.DB, secret.NewRedactor(c.Secrets...))
+	if err != nil {
 		return err
 	}
-	r.Approvals, err = approval.New(r.DB)
+	if r.Memory, err = memory.New(d); err != nil {
+		return err
+	}
+	if r.Approvals, err = approval.New(r.DB); err != nil {
+		return err
+	}
+	if r.Versions, err = selfconf.NewReader(r.DB); err != nil {
+		return err
+	}
+	if r.Lessons, err = record.NewReader(r.DB); err != nil {
+		return err
+	}
+	r.Tasks, err = schedule.NewReader(r.DB, r.Approvals)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"phantom/internal/httpserver"
 	"phantom/internal/llm"
+	"phantom/internal/mcpserver"
 	"phantom/internal/phantom"
 	"phantom/internal/prompt"
 )
@@ -31,6 +32,9 @@ type Status struct {
 	Queue    Queue             `json:"queue"`
 	Waiting  int               `json:"approvals_waiting"`
 	Sandbox  Sandbox           `json:"sandbox"`
+	MCP      httpserver.MCP    `json:"mcp"`
+	Memory   Memory            `json:"memory"`
+	Learning Learning          `json:"learning"`
 	Today    phantom.MicroUSD  `json:"spent_today_micro_usd"`
 	PerDay   phantom.MicroUSD  `json:"day_ceiling_micro_usd"`
 }
@@ -40,6 +44,7 @@ type Queue struct {
 	Inbox  int `json:"inbox"`
 	Outbox int `json:"outbox"`
 	Dead   int `json:"dead"`
+	Tasks  int `json:"tasks"`
 }
 
 // Sandbox says what confines commands here.
@@ -54,8 +59,12 @@ func (a *App) Status(ctx context.Context) Status {
 	c := a.Config
 	s := Status{
 		Name: c.Name, Version: a.Version, State: httpserver.OK, Home: c.Home.Dir(), PID: os.Getpid(), UptimeS: int64(time.Since(a.began).Seconds()),
-		Address: a.Addr(), Provider: c.Provider.Type, Model: a.model, Chosen: c.Provider.Chosen, Channels: []string{"terminal"},
+		Address: a.Addr(), Provider: c.Provider.Type, Model: a.model, Chosen: c.Provider.Chosen, Channels: a.channelNames(),
 		Turns: a.router.Running(), Sandbox: Sandbox{a.sandbox.Level().String(), c.Guard.Profile, a.sandbox.Missing()},
+	}
+	if a.mcp != nil {
+		s.Channels, s.MCP.On = append(s.Channels, mcpserver.Name), true
+		s.MCP.Sessions, s.MCP.Clients = a.mcp.Sessions()
 	}
 	degrade := func(reason string) {
 		s.Reasons = append(s.Reasons, reason)
@@ -66,9 +75,22 @@ func (a *App) Status(ctx context.Context) Status {
 	for _, d := range c.Disabled {
 		degrade(d.Part + " is off: " + d.Reason)
 	}
+	if a.HTTP { // a one-shot has only begun to connect
+		for _, r := range a.remote.States() {
+			if !r.Connected {
+				degrade(r.Label + " is not connected: " + r.Reason)
+			}
+			if len(r.Changed) > 0 {
+				degrade(r.Label + " changed its tools: see `phantom tools list`")
+			}
+		}
+	}
 	if err := a.count(ctx, &s); err != nil {
 		a.Log.LogAttrs(ctx, slog.LevelError, "status could not be read", slog.Any("error", err))
 		s.State, s.Reasons = httpserver.Down, append(s.Reasons, "the database cannot be read")
+	}
+	if s.Learning.Problem != "" {
+		degrade("nothing is learnt: " + s.Learning.Problem)
 	}
 	if s.Queue.Dead > 0 {
 		degrade(fmt.Sprintf("%d replies could not be delivered", s.Queue.Dead))
@@ -80,6 +102,15 @@ func (a *App) Status(ctx context.Context) Status {
 func (a *App) count(ctx context.Context, s *Status) error {
 	var err error
 	if s.Queue.Inbox, s.Queue.Outbox, s.Queue.Dead, err = a.router.Depths(ctx); err != nil {
+		return err
+	}
+	if s.Queue.Tasks, err = a.tasks.Queued(ctx); err != nil {
+		return err
+	}
+	if s.Memory, err = a.remembered(ctx); err != nil {
+		return err
+	}
+	if s.Learning, err = a.learning(ctx); err != nil {
 		return err
 	}
 	report, err := a.ledger.Report(ctx, time.Now())
@@ -95,7 +126,9 @@ func (a *App) count(ctx context.Context, s *Status) error {
 // health is what anybody may know.
 func (a *App) health(ctx context.Context) httpserver.Health {
 	s := a.Status(ctx)
-	return httpserver.Health{Status: s.State, Version: s.Version, UptimeS: s.UptimeS}
+	return httpserver.Health{Status: s.State, Version: s.Version, UptimeS: s.UptimeS, MCP: s.MCP, Memory: httpserver.Memory{
+		Items: s.Memory.Facts + s.Memory.Episodes + s.Memory.Procedures, Embedder: s.Memory.Embedder, Words: s.Memory.Embedder == "" || s.Memory.Problem != "",
+	}}
 }
 
 // Healthy reports whether the instance works, if need be without some part.

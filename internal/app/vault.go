@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"phantom/internal/audit"
+	"phantom/internal/config"
 	"phantom/internal/httpserver/collect"
+	"phantom/internal/mcpserver"
 	"phantom/internal/phantom"
 	"phantom/internal/vault"
 )
@@ -72,19 +75,30 @@ func (a *App) baseURL() string {
 	if !a.HTTP {
 		return ""
 	}
-	if a.Config.PublicURL != "" {
-		return a.Config.PublicURL
+	return address(a.Config)
+}
+
+// address is under which others reach what a home serves.
+func address(c *config.Config) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
 	}
-	host := a.Config.Host
+	host := c.Host
 	if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() {
 		host = "127.0.0.1" // all addresses, this one too
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(a.Config.Port))
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.Port))
 }
 
 // httpRoutes are the pages beside the server's own.
 func (a *App) httpRoutes() (map[string]http.Handler, error) {
-	return collect.New(collect.Deps{Vault: a.vault, BaseURL: a.baseURL(), Port: a.Config.Port, Log: a.part("collect")})
+	routes, err := collect.New(collect.Deps{Vault: a.vault, BaseURL: a.baseURL(), Port: a.Config.Port, Log: a.part("collect")})
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(routes, a.webhookRoutes())
+	routes[mcpserver.Path], err = a.openMCP()
+	return routes, err
 }
 
 // recorder lets a part of the audit log's own floor put its actions on record.

@@ -3,7 +3,7 @@
 //	           decide(yes)             the action begins
 //	pending ───────────────▶ approved ───────────────────▶ used
 //	   │
-//	   └── decide(no), deadline, other digest, end of the turn ──▶ denied
+//	   └── decide(no), deadline, other digest, end of the turn, words forgotten ──▶ denied
 //
 // It owns the tables approvals and approval_always. A question is a durable row, so a restarted turn
 // waits again on the same row and the same deadline. It refuses whatever is
@@ -16,6 +16,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -41,7 +42,8 @@ type Action struct {
 	Policy  string // version of the policy that judged it
 	Summary string // what the owner is shown
 	Verdict phantom.Verdict
-	Lasting bool // the owner may say yes to it for good, and may have
+	Lasting bool          // the owner may say yes to it for good, and may have
+	Expiry  time.Duration // how long the question waits; 0: Expiry
 }
 
 // digest covers everything that decides what the action does. Each field is
@@ -83,6 +85,7 @@ type Answer struct {
 	Approved bool
 	Reason   string // why not, in words for the model
 	Standing int64  // number of the lasting approval that covers it; 0 if the owner was asked
+	Used     bool   // the owner said yes to this very question before, and that yes was used up
 }
 
 // Store keeps questions. It is safe for concurrent use.
@@ -163,7 +166,7 @@ func (s *Store) open(ctx context.Context, a Action) (q Question, same bool, err 
 		q = Question{
 			ID: phantom.ApprovalID(phantom.NewID()), Turn: ref.Turn, Conversation: ref.Conversation, Tool: a.Tool,
 			Summary: a.Summary, CWD: a.CWD, Rule: a.Verdict.Rule, Reason: a.Verdict.Reason,
-			Lasting: a.standing() != "", Asked: now, Expires: now.Add(Expiry),
+			Lasting: a.standing() != "", Asked: now, Expires: now.Add(cmp.Or(a.Expiry, Expiry)),
 		}
 		return tx.QueryRow(ctx, `INSERT INTO approvals
 			(id, number, call, turn, conversation, tool, summary, cwd, rule, reason, digest, standing, policy, state, asked_at, expires_at)
@@ -195,7 +198,7 @@ func (s *Store) take(ctx context.Context, id phantom.ApprovalID) (answer Answer,
 		case state == "approved": // a yes is no older than its question may be, restarts included
 			answer.Reason, next = "the owner approved it, but its time ran out before it could begin: ask again", "denied"
 		default:
-			answer.Reason = refusal(state, by)
+			answer.Reason, answer.Used = refusal(state, by), state == "used"
 		}
 		if next == "" {
 			return nil
@@ -211,9 +214,10 @@ func (s *Store) take(ctx context.Context, id phantom.ApprovalID) (answer Answer,
 
 // Who closes a question when the owner does not.
 const (
-	byDeadline  = "deadline"
-	byChange    = "changed"
-	byEndOfTurn = "end of turn"
+	byDeadline   = "deadline"
+	byChange     = "changed"
+	byEndOfTurn  = "end of turn"
+	byForgetting = "forgotten"
 )
 
 // refusal says why a question that is closed lets nothing happen.
@@ -227,6 +231,8 @@ func refusal(state, by string) string {
 		return "the action is not the one that was put to the owner"
 	case by == byEndOfTurn:
 		return "its turn had ended"
+	case by == byForgetting:
+		return "it was withdrawn, because words of it were to be forgotten"
 	}
 	return "the owner denied it"
 }

@@ -65,8 +65,29 @@ func TestAsk(t *testing.T) {
 				t.Errorf("second decision: %v, want ErrUnknown", err)
 			}
 			// One use: the same call put again finds the used row.
-			if again, err := s.Ask(ctx, action, func(Question) {}); err != nil || again.Approved {
-				t.Errorf("second Ask = %+v, %v, want refused", again, err)
+			if again, err := s.Ask(ctx, action, func(Question) {}); err != nil || again.Approved || again.Used != approve {
+				t.Errorf("second Ask = %+v, %v, want refused, and as used only after a yes", again, err)
+			}
+		})
+	}
+}
+
+// A question waits as long as its action says.
+func TestExpiry(t *testing.T) {
+	for why, c := range map[string]struct{ given, want time.Duration }{"as always": {0, Expiry}, "as long as is said": {48 * time.Hour, 48 * time.Hour}} {
+		t.Run(why, func(t *testing.T) {
+			s, _ := open(t)
+			ctx, cancel := context.WithCancel(owner(t.Context()))
+			a := action
+			a.Expiry = c.given
+			asked, _, errs := ask(ctx, s, a)
+			q := <-asked
+			if got := q.Expires.Sub(q.Asked); got != c.want {
+				t.Errorf("it waits %v, want %v", got, c.want)
+			}
+			cancel()
+			if err := <-errs; err == nil {
+				t.Error("the end of the caller is an answer")
 			}
 		})
 	}

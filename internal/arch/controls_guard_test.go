@@ -15,9 +15,15 @@ var chainControls = []sabotaged{
 	},
 	{
 		"only the owner's turns use tools", "internal/tool/chain.go",
-		`if principal.Kind != phantom.KindOwner {`,
+		`if !c.mayUse(principal) {`,
 		`if false {`,
 		"TestRefusals", "",
+	},
+	{
+		"a client's turn uses tools as long as its token lasts", "internal/tool/chain.go",
+		`c.Clients != nil && c.Clients.Holds(p.Surface, p.Name, phantom.ScopeOperator)`,
+		`c.Clients != nil`,
+		"TestClientsTurns", "",
 	},
 	{
 		"what is blocked does not run", "internal/tool/chain.go",
@@ -58,14 +64,14 @@ var chainControls = []sabotaged{
 	},
 	{
 		"beside untrusted text no address is made up", "internal/tool/taint.go",
-		`if !stands(address, r.Pages) {`,
+		`if !link.In(address, r.Pages) {`,
 		`if false {`,
 		"TestAddressesUnderTaint", "",
 	},
 	{
 		"links are followed so often", "internal/tool/taint.go",
-		`if len(r.Pages) > maxFollowed {`,
-		`if len(r.Pages) > maxFollowed<<20 {`,
+		`n > maxFollowed {`,
+		`n > maxFollowed<<20 {`,
 		"TestFollowedLinksEnd", "",
 	},
 	{
@@ -99,10 +105,10 @@ var chainControls = []sabotaged{
 		"TestTaintOfContext", "",
 	},
 	{
-		"a memory keeps its taint", "internal/memory/memory.go",
-		`Taint: phantom.ReadingFrom(ctx).Taint, At`,
-		`At`,
-		"TestRememberedTaint", "internal/tool",
+		"a memory keeps its taint", "internal/tool/recall.go",
+		`item.Taint, item.Source = read.Taint,`,
+		`item.Taint, item.Source = nil,`,
+		"TestRememberedTaint", "",
 	},
 	{
 		"file tools keep out of protected places", "internal/policy/path.go",
@@ -131,6 +137,64 @@ var chainControls = []sabotaged{
 		"TestOwnerSettings", "",
 	},
 	{
+		"a pause shows no part of a value of many lines", "internal/secret/stream.go",
+		`min(openBlock(held, s.at.armour), f.known.unfinished(s.text, s.done, end)-s.done)`,
+		`min(openBlock(held, s.at.armour), max(len(held), f.reach*0))`,
+		"TestFlushHidesNothing|TestFlushWords", "",
+	},
+	{
+		"a pause shows no part of a key", "internal/secret/stream.go",
+		`min(openBlock(held, s.at.armour), f.known`,
+		`min(len(held), f.known`,
+		"TestFlush|TestFlushWords", "",
+	},
+	{
+		"a line that names a secret is shown whole", "internal/secret/stream.go",
+		`names(s.text[line:]) {`,
+		`names(nil) {`,
+		"TestFlushHidesNothing|TestFlushWords", "",
+	},
+	{
+		"what streams is redacted", "internal/agent/loop.go",
+		`}, show.event)`,
+		`}, show.show)`,
+		"TestSecretsStayInside", "cmd/phantom",
+	},
+	{
+		"what streams waits for its words", "internal/agent/live.go",
+		`_ = l.text.FlushWords()`,
+		`_ = l.text.Close()`,
+		"TestLiveShowsNoSecret", "",
+	},
+	{
+		"errors of commands are redacted", "cmd/phantom/main.go",
+		`printable(secret.NewRedactor().String(err.Error()))`,
+		`printable(secret.New(err.Error()).Reveal())`,
+		"TestErrorsOfCommandsShowNoSecret", "",
+	},
+	{
+		"the first answer wins", "internal/approval/approval.go",
+		"columns+`WHERE number = ? AND state = 'pending'`, number",
+		"columns+`WHERE number = ?`, number",
+		"TestFirstAnswerWins", "cmd/phantom",
+	},
+	{
+		"a turn that waits gives up its place", "internal/router/mailbox.go",
+		`				s.give()
+				return nil`,
+		`				return nil`,
+		"TestWaitingTurnGivesUpItsPlace", "cmd/phantom",
+	},
+	{
+		"a restart keeps the deadline of a question", "internal/approval/approval.go",
+		`same = first == digest
+			return nil`,
+		`same = first == digest
+			q.Expires = now.Add(Expiry)
+			return nil`,
+		"TestQuestionOutlivesTheProcess", "cmd/phantom",
+	},
+	{
 		"a secret value never prints", "internal/secret/value.go",
 		`func (Value) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(redacted)) }`,
 		`func (v Value) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte(v.Reveal())) }`,
@@ -154,6 +218,12 @@ var vaultControls = []sabotaged{
 		"TestTamperedRows", "",
 	},
 	{
+		"nothing is written over rows of another hand", "internal/vault/vault.go",
+		`if err := unchanged(keys, rows, sum, next); err != nil {`,
+		`if err := unchanged(keys, rows, sum, next); err == nil && keys == nil {`,
+		"TestTamperedRows", "",
+	},
+	{
 		"every sealing has a nonce of its own", "internal/vault/row.go",
 		`rand.Read(nonce) // never fails: the runtime ends the process instead`,
 		`if r.keyID != "" {
@@ -166,6 +236,12 @@ var vaultControls = []sabotaged{
 		`case used.Valid:`,
 		`case false:`,
 		"TestOneWinner", "",
+	},
+	{
+		"a new link ends the one before", "internal/vault/link.go",
+		`UPDATE secret_links SET token = ?, expires_at = ? WHERE token = ?`,
+		`INSERT INTO secret_links SELECT ?, fields, reason, conversation, turn, created_at, ?, used_at FROM secret_links WHERE token = ?`,
+		"TestRequestAgain", "",
 	},
 	{
 		"a link expires", "internal/vault/link.go",
@@ -243,6 +319,30 @@ var auditControls = []sabotaged{
 		"TestStartRefuses", "",
 	},
 	{
+		"the list of open intents is not believed", "internal/audit/audit.go",
+		`AND kind = 'intent' AND NOT EXISTS (SELECT 1 FROM audit_log AS o WHERE o.intent = a.seq) ORDER BY seq`,
+		`ORDER BY seq`,
+		"TestOpenListIsNotBelieved", "",
+	},
+	{
+		"a verification sees one moment", "internal/audit/verify.go",
+		`readPage(ctx, view, from, to)`,
+		`readPage(ctx, v.db, from, to)`,
+		"TestVerifyBesideRetention", "",
+	},
+	{
+		"a log whose signatures were all removed is not signed again", "internal/audit/open.go",
+		`if rows > 0 && !l.deps.NewKey {`,
+		`if rows < 0 {`,
+		"TestStartRefuses", "",
+	},
+	{
+		"only a key that was made now is a new one", "internal/app/key.go",
+		`return key, false, err`,
+		`return key, err == nil, err`,
+		"TestLogWithoutSignaturesIsRefused", "cmd/phantom",
+	},
+	{
 		"a closed log takes no row", "internal/audit/commit.go",
 		`if l.closed {
 		return errClosed`,
@@ -261,11 +361,11 @@ var auditControls = []sabotaged{
 		"TestGroupFails", "",
 	},
 	{
-		"a flood has one row a minute", "internal/audit/flood.go",
-		`case now.Sub(known.since) < floodWindow:
+		"a flood has one row a minute", "internal/audit/flood/flood.go",
+		`case now.Sub(known.since) < window:
 		known.more++`,
 		`case now.IsZero():
 		known.more++`,
-		"TestFlood.*", "",
+		"TestFloodByMinute", "",
 	},
 }

@@ -3,19 +3,39 @@ package arch
 import "slices"
 
 // controls are the security controls and the tests that fail without them.
-var controls = slices.Concat(doorControls, chainControls, vaultControls, auditControls)
+var controls = slices.Concat(doorControls, mcpControls, accessControls, taskControls, chainControls, taintControls, dynamicControls, remoteControls, memoryControls, rememberControls, vaultControls, auditControls, channelControls, emailControls, telegramControls, slackControls, webhookControls, evolutionControls)
 
 var doorControls = []sabotaged{
 	// Who is heard.
 	{
 		"only the owner is heard", "internal/router/inbox.go",
-		`owner != "" && sender == owner`, `owner != ""`,
+		`&& in.Sender == r.Owners[channel]`, ``,
 		"TestStrangerIsRefusedAndAudited", "",
 	},
 	{
 		"only messages are heard", "internal/router/inbox.go",
-		`&& kind == phantom.InboundMessage`, ``,
+		`|| !known(in.Kind)`, ``,
 		"TestStrangerIsRefusedAndAudited", "",
+	},
+	{
+		"a client is heard in its own conversations only", "internal/router/inbox.go",
+		`in.Conversation.Client() == in.Sender && r.holds`, `r.holds`,
+		"TestClientsAreAdmitted", "",
+	},
+	{
+		"a client is heard only with a token that holds", "internal/router/inbox.go",
+		`r.Clients != nil && r.Clients.Holds(channel, client, phantom.ScopeOperator)`, `r.Clients != nil`,
+		"TestClientsAreAdmitted", "",
+	},
+	{
+		"a client's turn is not the owner's", "internal/router/mailbox.go",
+		`if client := r.clientOf(conversation); client != "" {`, `if client := r.clientOf(conversation); client == "-" {`,
+		"TestClientsTurnIsTheClients", "",
+	},
+	{
+		"nothing is done for a client whose token was taken back", "internal/router/mailbox.go",
+		`&& !r.holds(m.conversation.Channel(), client) {`, `&& client == "-" {`,
+		"TestRevokedClientIsNotWorkedFor", "",
 	},
 	{
 		"stop words act outside the model", "internal/router/inbox.go",
@@ -28,8 +48,8 @@ var doorControls = []sabotaged{
 		"TestDeliveriesAreAudited", "",
 	},
 	{
-		"replies are redacted", "internal/router/mailbox.go",
-		`r.Redactor.String(text), now, now)`, `text, now, now)`,
+		"replies are redacted", "internal/router/outbox.go",
+		`r.Redactor.String(p.text)`, `p.text`,
 		"TestDeliveriesAreAudited", "",
 	},
 	{
@@ -113,7 +133,7 @@ var doorControls = []sabotaged{
 	},
 	{
 		"answers are bounded", "internal/netguard/transport.go",
-		`resp.Body = &capped{body: resp.Body, host: to.host, left: maxBody}`, ``,
+		`resp.Body = &capped{body: resp.Body, host: to.host, left: maxBody, limit: maxBody}`, ``,
 		"TestGet", "",
 	},
 	{
@@ -129,13 +149,13 @@ var doorControls = []sabotaged{
 
 	// Configuration, prompt, money, files.
 	{
-		"secrets that others can read are refused", "internal/config/env.go",
+		"secrets that others can read are refused", "internal/config/disk/disk.go",
 		`mode.Perm()&forbidden != 0`, `false`,
-		"TestLoosePermissionsAreRefused", "",
+		"TestLoosePermissionsAreRefused", "internal/config",
 	},
 	{
 		"data stays in its frame", "internal/prompt/prompt.go",
-		`frameMark.ReplaceAllString(text, "<\u200b$1"))`, `text)`,
+		`return frameMark.ReplaceAllString(text, "<\u200b$1")`, `return text`,
 		"TestDataCannotLeaveItsFrame", "",
 	},
 	{

@@ -1,8 +1,8 @@
 // Package audit is the record of what Phantom did: an intent before every
 // effect, an outcome after it.
 //
-// It owns the tables audit_log, audit_files, audit_nodes, audit_head and
-// audit_checkpoints, and the file of checkpoints beside the database. Rows are
+// It owns the tables audit_log, audit_open, audit_files, audit_nodes,
+// audit_head and audit_checkpoints, and the file of checkpoints beside the database. Rows are
 // never changed or removed (the schema refuses it), but for contents that a
 // seal, itself a row, lets go. Each row with its file events is a leaf of an
 // RFC 6962 tree whose head is signed in every commit; every 100 rows, every
@@ -32,6 +32,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"phantom/internal/audit/checkpoint"
+	"phantom/internal/audit/flood"
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
 	"phantom/internal/store"
@@ -46,6 +47,7 @@ type Deps struct {
 	Redactor    *secret.Redactor
 	Key         secret.Value  // makes the digests of inputs useless to who guesses short secrets; at least 32 bytes
 	Signing     secret.Value  // seed of the key that signs the tree: 64 hexadecimal digits
+	NewKey      bool          // Signing was made for this start: only then may there be rows that nothing vouches for
 	Checkpoints string        // the file of checkpoints
 	Retention   time.Duration // contents older than this are let go; 0 keeps them
 	Log         *slog.Logger
@@ -60,7 +62,7 @@ type Log struct {
 	deps   Deps
 	signer note.Signer
 	public string // the verifier key
-	floods floods
+	floods flood.Counts
 
 	mu     sync.Mutex // guards what follows
 	queue  []*batch   // waits for a commit
@@ -179,11 +181,15 @@ func (l *Log) Refuse(ctx context.Context, e Entry, reason string) error {
 	return nil
 }
 
+// openIntents finds the intents without an outcome. Whether one is open is read
+// from the log itself.
+const openIntents = `SELECT ` + columns + ` FROM audit_log AS a WHERE seq IN (SELECT seq FROM audit_open)
+	AND kind = 'intent' AND NOT EXISTS (SELECT 1 FROM audit_log AS o WHERE o.intent = a.seq) ORDER BY seq`
+
 // Recover closes the intents that a killed process left open and returns how
 // many there were.
 func (l *Log) Recover(ctx context.Context) (int, error) {
-	open, err := l.read(ctx, `SELECT `+columns+` FROM audit_log AS a
-		WHERE kind = 'intent' AND NOT EXISTS (SELECT 1 FROM audit_log AS o WHERE o.intent = a.seq) ORDER BY seq`)
+	open, err := l.read(ctx, openIntents)
 	if err != nil || len(open) == 0 {
 		return 0, err
 	}

@@ -148,7 +148,7 @@ func (l *Log) write(ctx context.Context, group []*batch) error {
 				hashes = tree.push(leaf, hashes)
 			}
 		}
-		err := errors.Join(insert(ctx, tx, records), insertNodes(ctx, tx, size, hashes), l.keepNote(ctx, tx))
+		err := errors.Join(insert(ctx, tx, records), keepOpen(ctx, tx, records), insertNodes(ctx, tx, size, hashes), l.keepNote(ctx, tx))
 		if err != nil {
 			return err
 		}
@@ -205,6 +205,30 @@ func insert(ctx context.Context, tx *store.Tx, records []*Record) error {
 	}
 	for _, r := range records {
 		if err := insertEvents(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepOpen notes which intents have no outcome yet.
+func keepOpen(ctx context.Context, tx *store.Tx, records []*Record) error {
+	var opened, closed []any
+	for _, r := range records {
+		switch {
+		case r.Kind == kindIntent:
+			opened = append(opened, r.Seq)
+		case r.Intent != 0:
+			closed = append(closed, r.Intent)
+		}
+	}
+	for some := range slices.Chunk(opened, nodesPerInsert) {
+		if _, err := tx.Exec(ctx, `INSERT INTO audit_open (seq) VALUES (?)`+strings.Repeat(`, (?)`, len(some)-1), some...); err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(closed, nodesPerInsert) {
+		if _, err := tx.Exec(ctx, `DELETE FROM audit_open WHERE seq IN (?`+strings.Repeat(`, ?`, len(some)-1)+`)`, some...); err != nil {
 			return err
 		}
 	}

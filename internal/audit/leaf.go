@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"phantom/internal/audit/cell"
 	"phantom/internal/phantom"
 )
 
@@ -58,85 +59,17 @@ const columns = `seq, at, kind, intent, surface, principal, method, tool, target
 // columnCount is how many they are.
 const columnCount = 20
 
-// cells reads the values of a row one after the other. They are taken as the
-// engine holds them, because a text that became a blob reads the same and is
-// another value.
-type cells struct {
-	values []any
-	bad    int // place of the first value of another type, from 1
-	at     int
-}
-
-// newCells returns cells and what to scan into.
-func newCells(n int) (c *cells, into []any) {
-	c = &cells{values: make([]any, n)}
-	into = make([]any, n)
-	for i := range c.values {
-		into[i] = &c.values[i]
-	}
-	return c, into
-}
-
-func (c *cells) rewind() { c.at, c.bad = 0, 0 }
-
-func (c *cells) miss() {
-	if c.bad == 0 {
-		c.bad = c.at
-	}
-}
-
-func (c *cells) text() string {
-	c.at++
-	s, ok := c.values[c.at-1].(string)
-	if !ok {
-		c.miss()
-	}
-	return s
-}
-
-func (c *cells) number() int64 {
-	c.at++
-	n, ok := c.values[c.at-1].(int64)
-	if !ok {
-		c.miss()
-	}
-	return n
-}
-
-// micros is a number of microseconds. One that is too large would wrap around
-// and read as another.
-func (c *cells) micros() time.Duration {
-	n := c.number()
-	d := time.Duration(n) * time.Microsecond
-	if d.Microseconds() != n {
-		c.miss()
-	}
-	return d
-}
-
-// reference is a number that is null where there is none.
-func (c *cells) reference() int64 {
-	if c.values[c.at] == nil {
-		c.at++
-		return 0
-	}
-	n := c.number()
-	if n == 0 {
-		c.miss()
-	}
-	return n
-}
-
-func (c *cells) row() (Row, error) {
-	c.rewind()
+// readRow reads a row out of its cells.
+func readRow(c *cell.Cells) (Row, error) {
+	c.Rewind()
 	r := Row{
-		Seq: c.number(), At: phantom.FromMicros(c.number()), Kind: c.text(), Intent: c.reference(), Surface: c.text(), Principal: c.text(),
-		Method: c.text(), Tool: c.text(), Target: c.text(), Input: c.text(), MAC: c.text(), Turn: phantom.TurnID(c.text()), Call: phantom.CallID(c.text()),
-		Outcome: Status(c.text()), Detail: c.text(), Duration: c.micros(), Cost: phantom.MicroUSD(c.number()),
-		FirstFile: c.number(), Files: c.number(), Seals: c.number(),
+		Seq: c.Number(), At: phantom.FromMicros(c.Number()), Kind: c.Text(), Intent: c.Reference(), Surface: c.Text(), Principal: c.Text(),
+		Method: c.Text(), Tool: c.Text(), Target: c.Text(), Input: c.Text(), MAC: c.Text(), Turn: phantom.TurnID(c.Text()), Call: phantom.CallID(c.Text()),
+		Outcome: Status(c.Text()), Detail: c.Text(), Duration: c.Micros(), Cost: phantom.MicroUSD(c.Number()),
+		FirstFile: c.Number(), Files: c.Number(), Seals: c.Number(),
 	}
-	if c.bad != 0 {
-		return r, &TamperError{Row: r.Seq, What: fmt.Sprintf("column %d holds a value that phantom does not write", c.bad)}
+	if bad := c.Bad(); bad != 0 {
+		return r, &TamperError{Row: r.Seq, What: fmt.Sprintf("column %d holds a value that phantom does not write", bad)}
 	}
 	return r, nil
 }

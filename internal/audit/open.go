@@ -43,6 +43,10 @@ func (l *Log) open(ctx context.Context) error {
 	return l.settle(ctx)
 }
 
+// lastOf finds the last row, how many hashes there are, and the last file event.
+const lastOf = `SELECT (SELECT coalesce(max(seq), 0) FROM audit_log), (SELECT coalesce(max(id), -1) + 1 FROM audit_nodes),
+	(SELECT coalesce(max(id), 0) FROM audit_files)`
+
 // load reads the end of the tree and compares it with the signed head.
 func (l *Log) load(ctx context.Context, tx *store.Tx) error {
 	text, err := readHead(ctx, tx)
@@ -54,8 +58,7 @@ func (l *Log) load(ctx context.Context, tx *store.Tx) error {
 		return fmt.Errorf("its signed head: %w", err)
 	}
 	var rows, hashes, files int64
-	if err := tx.QueryRow(ctx, `SELECT (SELECT coalesce(max(seq), 0) FROM audit_log), (SELECT coalesce(max(id), -1) + 1 FROM audit_nodes),
-		(SELECT coalesce(max(id), 0) FROM audit_files)`).Scan(&rows, &hashes, &files); err != nil {
+	if err := tx.QueryRow(ctx, lastOf).Scan(&rows, &hashes, &files); err != nil {
 		return fmt.Errorf("read the end of the audit log: %w", err)
 	}
 	if err := sameEnd(signed.Size, rows, hashes); err != nil {
@@ -149,7 +152,8 @@ func (l *Log) checkNotes(ctx context.Context, tx *store.Tx) error {
 }
 
 // adopt gives the rows of a log without a tree their leaves. Only a log that
-// was never signed may come without one.
+// was never signed may come without one: where there was a key before this
+// start, every row was signed.
 func (l *Log) adopt(ctx context.Context, tx *store.Tx) error {
 	var signs, rows, files int64
 	if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM audit_checkpoints) + (SELECT count(*) FROM audit_nodes), (SELECT coalesce(max(seq), 0) FROM audit_log),
@@ -158,6 +162,10 @@ func (l *Log) adopt(ctx context.Context, tx *store.Tx) error {
 	}
 	if signs > 0 || l.notes.Last() != "" {
 		return fmt.Errorf("it has no signed head, though it was signed before (checkpoints in %s)", l.deps.Checkpoints)
+	}
+	if rows > 0 && !l.deps.NewKey {
+		return fmt.Errorf("it has %d rows and nothing that vouches for them, though the key that signs them was there before: the signatures were removed. "+
+			"If phantom was killed while it signed the log of an older version for the first time, put the signing key aside and start again: that signs these rows under a new key", rows)
 	}
 	var tree frontier
 	for tree.size < rows {

@@ -21,8 +21,17 @@ type Proof struct {
 }
 
 // Prove returns the proof of one row against the newest signed head.
-func (r *Reader) Prove(ctx context.Context, seq int64) (Proof, error) {
-	text, err := readHead(ctx, r.db)
+func (r *Reader) Prove(ctx context.Context, seq int64) (p Proof, err error) {
+	view, err := r.db.Snapshot(ctx)
+	if err != nil {
+		return Proof{}, err
+	}
+	defer func() { err = errors.Join(err, view.Close()) }()
+	return prove(ctx, view, seq)
+}
+
+func prove(ctx context.Context, view querier, seq int64) (Proof, error) {
+	text, err := readHead(ctx, view)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -34,13 +43,13 @@ func (r *Reader) Prove(ctx context.Context, seq int64) (Proof, error) {
 		return Proof{}, fmt.Errorf("the audit log has the rows 1 to %d, not %d", size, seq)
 	}
 	p := Proof{Seq: seq, Checkpoint: text}
-	if p.Leaf, err = readNode(ctx, r.db, tlog.StoredHashIndex(0, seq-1)); err != nil {
+	if p.Leaf, err = readNode(ctx, view, tlog.StoredHashIndex(0, seq-1)); err != nil {
 		return Proof{}, err
 	}
-	if p.Hashes, err = tlog.ProveRecord(size, seq-1, nodes(ctx, r.db)); err != nil {
+	if p.Hashes, err = tlog.ProveRecord(size, seq-1, nodes(ctx, view)); err != nil {
 		return Proof{}, fmt.Errorf("prove audit row %d: %w", seq, err)
 	}
-	records, bad, err := readRecords(ctx, r.db, seq, seq)
+	records, bad, err := readRecords(ctx, view, seq, seq)
 	switch {
 	case err != nil:
 		return Proof{}, err
@@ -79,7 +88,7 @@ func (r *Reader) Export(ctx context.Context, from int64, yield func(Record) erro
 		return fmt.Errorf("export audit log: %w", err)
 	}
 	for from = max(from, 1); from <= last; from += pageRows {
-		records, bad, err := readRecords(ctx, r.db, from, min(from+pageRows-1, last))
+		records, bad, err := r.records(ctx, from, min(from+pageRows-1, last))
 		if err != nil {
 			return err
 		}
@@ -93,6 +102,16 @@ func (r *Reader) Export(ctx context.Context, from int64, yield func(Record) erro
 		}
 	}
 	return nil
+}
+
+// records reads rows as they are at one moment.
+func (r *Reader) records(ctx context.Context, from, to int64) (all []Record, bad *TamperError, err error) {
+	view, err := r.db.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, view.Close()) }()
+	return readRecords(ctx, view, from, to)
 }
 
 // Checkpoints returns the file of checkpoints as the log knows it. Beside a

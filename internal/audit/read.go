@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"phantom/internal/audit/cell"
 	"phantom/internal/phantom"
 	"phantom/internal/store"
 )
@@ -77,31 +78,31 @@ func (r *Reader) Files(ctx context.Context, turn phantom.TurnID, limit int) ([]F
 
 // Filter chooses rows; empty fields choose all.
 type Filter struct {
-	Limit   int
-	Turn    phantom.TurnID
-	Surface string
+	Limit                      int
+	Turn                       phantom.TurnID
+	Surface, Principal, Method string
+	Ended                      bool  // only what is over: outcomes and refusals
+	Seq, Newest                int64 // this row; only among so many of the newest
 }
 
 // Tail returns the last rows, newest last.
 func (r *Reader) Tail(ctx context.Context, f Filter) ([]Row, error) {
 	return r.read(ctx, `SELECT * FROM (SELECT `+columns+` FROM audit_log
-		WHERE (turn = ? OR ? = '') AND (surface = ? OR ? = '') ORDER BY seq DESC LIMIT ?) AS last ORDER BY seq`,
-		f.Turn, f.Turn, f.Surface, f.Surface, f.Limit)
+		WHERE (turn = ? OR ? = '') AND (surface = ? OR ? = '') AND (principal = ? OR ? = '') AND (method = ? OR ? = '') AND (seq = ? OR ? = 0) AND (NOT ? OR kind IN ('outcome', 'refusal'))
+		AND seq > CASE WHEN ? = 0 THEN 0 ELSE (SELECT coalesce(max(seq), 0) FROM audit_log) - ? END ORDER BY seq DESC LIMIT ?) AS last ORDER BY seq`,
+		f.Turn, f.Turn, f.Surface, f.Surface, f.Principal, f.Principal, f.Method, f.Method, f.Seq, f.Seq, f.Ended, f.Newest, f.Newest, f.Limit)
 }
 
 func (r *Reader) read(ctx context.Context, query string, args ...any) ([]Row, error) {
 	records, bad, err := scan(ctx, r.db, query, args...)
-	if err == nil && bad != nil {
+	if bad != nil { // then err is nil, and the other way round
 		err = bad
 	}
-	if err != nil {
-		return nil, err
+	rows := make([]Row, 0, len(records))
+	for _, r := range records {
+		rows = append(rows, r.Row)
 	}
-	rows := make([]Row, len(records))
-	for i := range records {
-		rows[i] = records[i].Row
-	}
-	return rows, nil
+	return rows, err
 }
 
 // scan reads rows without their file events, up to the first bad one.
@@ -111,12 +112,12 @@ func scan(ctx context.Context, q querier, query string, args ...any) (records []
 		return nil, nil, fmt.Errorf("read audit log: %w", err)
 	}
 	defer rows.Close()
-	values, into := newCells(columnCount)
+	values, into := cell.New(columnCount)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, nil, fmt.Errorf("read audit log: %w", err)
 		}
-		row, err := values.row()
+		row, err := readRow(values)
 		if bad, ok := errors.AsType[*TamperError](err); ok {
 			return records, bad, nil
 		}
@@ -174,7 +175,7 @@ func readEvents(ctx context.Context, q querier, records []Record, bad *TamperErr
 		return nil, nil, fmt.Errorf("read files of the audit log: %w", err)
 	}
 	defer rows.Close()
-	values, into := newCells(8)
+	values, into := cell.New(8)
 	for i := range records {
 		r := &records[i]
 		for n := range r.Files {
@@ -187,11 +188,11 @@ func readEvents(ctx context.Context, q querier, records []Record, bad *TamperErr
 			if err := rows.Scan(into...); err != nil {
 				return nil, nil, fmt.Errorf("read files of the audit log: %w", err)
 			}
-			values.rewind()
-			id, intent := values.number(), values.number()
-			e := FileRow{FileEvent: FileEvent{Op: Op(values.text()), Path: values.text(), Bytes: values.number(), Hash: values.text()}, Turn: phantom.TurnID(values.text())}
-			e.At = phantom.FromMicros(values.number())
-			if values.bad != 0 || id != r.FirstFile+n || intent != r.Intent {
+			values.Rewind()
+			id, intent := values.Number(), values.Number()
+			e := FileRow{FileEvent: FileEvent{Op: Op(values.Text()), Path: values.Text(), Bytes: values.Number(), Hash: values.Text()}, Turn: phantom.TurnID(values.Text())}
+			e.At = phantom.FromMicros(values.Number())
+			if values.Bad() != 0 || id != r.FirstFile+n || intent != r.Intent {
 				return records[:i], &TamperError{Row: r.Seq, What: fmt.Sprintf("its file event %d was removed, moved or changed", r.FirstFile+n)}, nil
 			}
 			r.Events = append(r.Events, e)
@@ -269,13 +270,14 @@ func readStored(ctx context.Context, q querier, from, to int64) ([]tlog.Hash, er
 	}
 	defer rows.Close()
 	all := make([]tlog.Hash, 0, to-from)
-	values, into := newCells(2)
+	values, into := cell.New(2)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, fmt.Errorf("read the audit tree: %w", err)
 		}
-		raw, ok := values.values[1].([]byte)
-		if values.values[0] != from+int64(len(all)) || !ok || len(raw) != tlog.HashSize {
+		values.Rewind()
+		id, raw := values.Number(), values.Blob()
+		if values.Bad() != 0 || id != from+int64(len(all)) || len(raw) != tlog.HashSize {
 			return all, nil
 		}
 		all = append(all, tlog.Hash(raw))
@@ -283,9 +285,11 @@ func readStored(ctx context.Context, q querier, from, to int64) ([]tlog.Hash, er
 	return all, rows.Err()
 }
 
+const sealedUpto = `SELECT coalesce(max(seals), 0) FROM audit_log WHERE seals > 0 AND seq > seals`
+
 // sealedRows returns the last row whose contents a row of the log lets go.
 func sealedRows(ctx context.Context, q querier) (n int64, err error) {
-	if err := q.QueryRow(ctx, `SELECT coalesce(max(seals), 0) FROM audit_log WHERE seals > 0 AND seq > seals`).Scan(&n); err != nil {
+	if err := q.QueryRow(ctx, sealedUpto).Scan(&n); err != nil {
 		return 0, fmt.Errorf("read the seals of the audit log: %w", err)
 	}
 	return n, nil
@@ -293,15 +297,16 @@ func sealedRows(ctx context.Context, q querier) (n int64, err error) {
 
 // Counts says how much the log holds.
 type Counts struct {
-	Intents int64
-	Open    int64 // intents whose outcome is not written yet
+	Rows int64 // sealed ones too
+	Open int64 // intents whose outcome is not written yet
 }
 
-// Count returns how many intents the log holds and how many are open.
+// countRows reads no row but the last.
+const countRows = `SELECT (SELECT coalesce(max(seq), 0) FROM audit_log), (SELECT count(*) FROM audit_open)`
+
+// Count returns how many rows the log holds and how many intents are open.
 func (r *Reader) Count(ctx context.Context) (c Counts, err error) {
-	err = r.db.QueryRow(ctx, `SELECT count(*), count(*) - count(o.intent)
-		FROM audit_log AS a LEFT JOIN audit_log AS o ON o.intent = a.seq WHERE a.kind = 'intent'`).Scan(&c.Intents, &c.Open)
-	if err != nil {
+	if err := r.db.QueryRow(ctx, countRows).Scan(&c.Rows, &c.Open); err != nil {
 		return Counts{}, fmt.Errorf("count audit log: %w", err)
 	}
 	return c, nil

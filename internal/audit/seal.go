@@ -68,8 +68,12 @@ func (l *Log) clear(ctx context.Context, sealed int64) error {
 				(SELECT intent FROM audit_log WHERE kind = 'outcome' AND files > 0 AND seq BETWEEN ? AND ?)`, first, last); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, `DELETE FROM audit_log WHERE seq BETWEEN ? AND ?`, first, last)
-			return err
+			for _, table := range []string{"audit_open", "audit_log"} {
+				if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE seq BETWEEN ? AND ?`, first, last); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("let old audit rows go: %w", err)

@@ -148,7 +148,7 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// TestOlderLog takes over rows of a phantom that kept no tree.
+// TestOlderLog takes over rows of a phantom that kept no tree and had no key.
 func TestOlderLog(t *testing.T) {
 	s := newSite(t, 300)
 	rows := s.rows
@@ -157,6 +157,7 @@ func TestOlderLog(t *testing.T) {
 	if report := s.verify(t); report.Bad == nil || !strings.Contains(report.Bad.Error(), "older phantom") {
 		t.Errorf("before its first start: %v", report.Bad)
 	}
+	s.newKey = true
 	s.write(t, 1, audittest.Signing())
 	if report := s.verify(t); report.Bad != nil || report.Rows != rows+2 {
 		t.Errorf("afterwards: %+v (%v), want %d rows", report, report.Bad, rows+2)

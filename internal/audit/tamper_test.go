@@ -23,9 +23,10 @@ var tamperPositions = flag.Int("tamper.positions", 10, "at how many rows TestTam
 
 // site is a log on the disk, beside which an attacker has all rights.
 type site struct {
-	dir   string
-	rows  int64
-	trust audit.Trust
+	dir    string
+	rows   int64
+	trust  audit.Trust
+	newKey bool // the next start finds no key
 }
 
 func (s site) db() string          { return filepath.Join(s.dir, "phantom.db") }
@@ -53,7 +54,7 @@ func (s site) write(t testing.TB, pairs int, signing secret.Value) {
 		t.Fatal(err)
 	}
 	d := audittest.Deps(t, db, secret.NewRedactor())
-	d.Signing = signing
+	d.Signing, d.NewKey = signing, s.newKey
 	l, err := audit.New(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -420,6 +421,12 @@ func TestStartRefuses(t *testing.T) {
 		{"all signs were removed from the database", func(t *testing.T, s site) {
 			s.sql(t, "DELETE FROM audit_head", "DELETE FROM audit_nodes", "DELETE FROM audit_checkpoints")
 		}, "it has no signed head, though it was signed"},
+		{"all signs were removed, the file of checkpoints too", func(t *testing.T, s site) {
+			s.sql(t, "DELETE FROM audit_head", "DELETE FROM audit_nodes", "DELETE FROM audit_checkpoints")
+			if err := os.Remove(s.checkpoints()); err != nil {
+				t.Fatal(err)
+			}
+		}, "300 rows and nothing that vouches for them, though the key that signs them was there before"},
 		{"the database was removed", func(t *testing.T, s site) {
 			if err := os.Remove(s.db()); err != nil {
 				t.Fatal(err)

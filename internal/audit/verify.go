@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"phantom/internal/audit/checkpoint"
+	"phantom/internal/store"
 )
 
 const (
@@ -20,6 +23,8 @@ const (
 	// verifiers bounds the pages that are read side by side; the database keeps
 	// as many readers.
 	verifiers = 4
+	// viewTries is how often views are opened again that differ.
+	viewTries = 20
 )
 
 // notItsHash is said of a row whose contents do not give its leaf.
@@ -54,8 +59,9 @@ type Report struct {
 type verification struct {
 	*Reader
 	trust    Trust
-	notes    []string // of the file
-	sizes    []int64  // of the rows that each vouches for
+	views    []*store.Snapshot // of the same moment
+	notes    []string          // of the file
+	sizes    []int64           // of the rows that each vouches for
 	known    map[int64]string
 	head     string
 	rows     int64
@@ -70,11 +76,14 @@ type verification struct {
 	next     int   // index of the next checkpoint
 }
 
-// Verify reads the whole log and holds every row, hash and checkpoint against
-// the signatures. It works beside a running instance. What is wrong stands in
-// the report; an error means that it could not look.
-func (r *Reader) Verify(ctx context.Context, t Trust, progress func(done, total int64)) (Report, error) {
+// Verify reads the whole log as it is at one moment and holds every row, hash
+// and checkpoint against the signatures. It works beside a running instance,
+// whose retention it does not see, and takes the reading connections for
+// itself. What is wrong stands in the report; an error means that it could not
+// look.
+func (r *Reader) Verify(ctx context.Context, t Trust, progress func(done, total int64)) (report Report, err error) {
 	v := &verification{Reader: r, trust: t, report: Report{Key: t.Key}}
+	defer func() { err = errors.Join(err, closeViews(v.views)) }()
 	if err := v.prepare(ctx); err != nil {
 		return Report{}, err
 	}
@@ -102,6 +111,40 @@ func (r *Reader) Verify(ctx context.Context, t Trust, progress func(done, total 
 // an instance that writes: the log's checkpoints stand in the file before, and
 // the file's never go beyond the head.
 func (v *verification) prepare(ctx context.Context) error {
+	err := v.readKnown(ctx)
+	if err != nil {
+		return err
+	}
+	if v.notes, err = checkpoint.ReadFile(v.trust.Checkpoints); err != nil {
+		v.report.Bad = &TamperError{What: "the file of checkpoints: " + err.Error()}
+		return nil
+	}
+	for _, text := range v.notes {
+		size, _, err := checkpoint.Parse(text)
+		if err != nil {
+			return err // ReadFile has read it before
+		}
+		v.sizes = append(v.sizes, size)
+	}
+	if v.views, err = openViews(ctx, v.db, min(verifiers, runtime.GOMAXPROCS(0))); err != nil {
+		return err
+	}
+	var lowest int64
+	if err := v.views[0].QueryRow(ctx, `SELECT coalesce((SELECT note FROM audit_head WHERE id = 1), ''), (SELECT coalesce(max(seq), 0) FROM audit_log),
+		(SELECT coalesce(max(id), -1) + 1 FROM audit_nodes), (SELECT coalesce(max(id), 0) FROM audit_files),
+		min((SELECT coalesce(min(seq), 1) FROM audit_log), (SELECT coalesce(min(id), 0) FROM audit_nodes) + 1, (SELECT coalesce(min(id), 1) FROM audit_files))`).
+		Scan(&v.head, &v.rows, &v.hashes, &v.maxFile, &lowest); err != nil {
+		return fmt.Errorf("read the end of the audit log: %w", err)
+	}
+	v.strange = lowest < 1
+	if v.head == "" {
+		v.report.Bad = &TamperError{What: "it has no signed head: either it is of an older phantom, which `phantom start` signs, or the head was removed"}
+	}
+	return nil
+}
+
+// readKnown reads the checkpoints that the log knows.
+func (v *verification) readKnown(ctx context.Context) error {
 	rows, err := v.db.Query(ctx, `SELECT size, note FROM audit_checkpoints`)
 	if err != nil {
 		return fmt.Errorf("read audit checkpoints: %w", err)
@@ -119,29 +162,55 @@ func (v *verification) prepare(ctx context.Context) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read audit checkpoints: %w", err)
 	}
-	if v.notes, err = checkpoint.ReadFile(v.trust.Checkpoints); err != nil {
-		v.report.Bad = &TamperError{What: "the file of checkpoints: " + err.Error()}
-		return nil
-	}
-	for _, text := range v.notes {
-		size, _, err := checkpoint.Parse(text)
-		if err != nil {
-			return err // ReadFile has read it before
-		}
-		v.sizes = append(v.sizes, size)
-	}
-	var lowest int64
-	if err := v.db.QueryRow(ctx, `SELECT coalesce((SELECT note FROM audit_head WHERE id = 1), ''), (SELECT coalesce(max(seq), 0) FROM audit_log),
-		(SELECT coalesce(max(id), -1) + 1 FROM audit_nodes), (SELECT coalesce(max(id), 0) FROM audit_files),
-		min((SELECT coalesce(min(seq), 1) FROM audit_log), (SELECT coalesce(min(id), 0) FROM audit_nodes) + 1, (SELECT coalesce(min(id), 1) FROM audit_files))`).
-		Scan(&v.head, &v.rows, &v.hashes, &v.maxFile, &lowest); err != nil {
-		return fmt.Errorf("read the end of the audit log: %w", err)
-	}
-	v.strange = lowest < 1
-	if v.head == "" {
-		v.report.Bad = &TamperError{What: "it has no signed head: either it is of an older phantom, which `phantom start` signs, or the head was removed"}
-	}
 	return nil
+}
+
+// openViews opens up to n views of the log at one moment. Pages that are read
+// side by side must not differ in what a retention has let go meanwhile. Under
+// a stream of commits one view alone must do.
+func openViews(ctx context.Context, db *store.DB, n int) ([]*store.Snapshot, error) {
+	for try := 1; ; try++ {
+		if try == viewTries {
+			n = 1
+		}
+		views, same, err := tryViews(ctx, db, n)
+		if err == nil && same {
+			return views, nil
+		}
+		if err := errors.Join(err, closeViews(views)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryViews opens n views and reports whether they are of one moment: every
+// commit to the log changes its head, its first row or its newest checkpoint.
+func tryViews(ctx context.Context, db *store.DB, n int) (views []*store.Snapshot, same bool, err error) {
+	var first string
+	same = true
+	for range n {
+		view, err := db.Snapshot(ctx)
+		if err != nil {
+			return views, false, err
+		}
+		views = append(views, view)
+		var moment string
+		if err := view.QueryRow(ctx, `SELECT coalesce((SELECT note FROM audit_head WHERE id = 1), '') || ' ' ||
+			(SELECT coalesce(min(seq), 0) FROM audit_log) || ' ' || (SELECT coalesce(max(size), 0) FROM audit_checkpoints)`).Scan(&moment); err != nil {
+			return views, false, fmt.Errorf("read the end of the audit log: %w", err)
+		}
+		first = cmp.Or(first, moment)
+		same = same && moment == first
+	}
+	return views, same, nil
+}
+
+func closeViews(views []*store.Snapshot) error {
+	var errs []error
+	for _, view := range views {
+		errs = append(errs, view.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // reading is a page on its way.
@@ -158,7 +227,11 @@ func (v *verification) walk(ctx context.Context, end int64, progress func(done, 
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	pages := make(chan chan reading, min(verifiers, runtime.GOMAXPROCS(0))) // a full one holds reading back
+	free := make(chan *store.Snapshot, len(v.views))
+	for _, view := range v.views {
+		free <- view
+	}
+	pages := make(chan chan reading, len(v.views)) // a full one holds reading back
 	readers.Go(func() {
 		defer close(pages)
 		for from := int64(1); from <= end; from += pageRows {
@@ -168,7 +241,11 @@ func (v *verification) walk(ctx context.Context, end int64, progress func(done, 
 			case <-ctx.Done():
 				return
 			}
-			readers.Go(func() { p <- v.readPage(ctx, from, min(from+pageRows-1, end)) })
+			view := <-free // its reader ends, with ctx at the latest
+			readers.Go(func() {
+				p <- v.readPage(ctx, view, from, min(from+pageRows-1, end))
+				free <- view
+			})
 		}
 	})
 	for p := range pages {
@@ -188,8 +265,8 @@ func (v *verification) walk(ctx context.Context, end int64, progress func(done, 
 }
 
 // readPage reads a page and checks the signatures of the checkpoints in it.
-func (v *verification) readPage(ctx context.Context, from, to int64) (r reading) {
-	if r.page, r.err = readPage(ctx, v.db, from, to); r.err != nil {
+func (v *verification) readPage(ctx context.Context, view *store.Snapshot, from, to int64) (r reading) {
+	if r.page, r.err = readPage(ctx, view, from, to); r.err != nil {
 		return r
 	}
 	for i, _ := slices.BinarySearch(v.sizes, from); i < len(v.sizes) && v.sizes[i] <= to; i++ {
@@ -282,7 +359,7 @@ func (v *verification) strays(ctx context.Context) (*TamperError, error) {
 		return &TamperError{What: fmt.Sprintf("file event %d and those after it belong to no row", v.nextFile)}, nil
 	}
 	var lowest int64
-	if err := v.db.QueryRow(ctx, `SELECT coalesce(min(id), ?) FROM audit_files`, v.first).Scan(&lowest); err != nil {
+	if err := v.views[0].QueryRow(ctx, `SELECT coalesce(min(id), ?) FROM audit_files`, v.first).Scan(&lowest); err != nil {
 		return nil, fmt.Errorf("read files of the audit log: %w", err)
 	}
 	if lowest < v.first {

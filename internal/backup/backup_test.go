@@ -14,6 +14,7 @@ import (
 	"phantom/internal/config"
 	"phantom/internal/memory"
 	"phantom/internal/phantom"
+	"phantom/internal/secret"
 	"phantom/internal/store"
 )
 
@@ -52,11 +53,11 @@ func remember(t *testing.T, h config.Home, text string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	m, err := memory.New(db)
+	m, err := memory.New(memory.Deps{DB: db, Redactor: secret.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Remember(t.Context(), text, phantom.Owner); err != nil {
+	if _, err := m.Add(t.Context(), memory.Item{Text: text, Provenance: phantom.Owner}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -109,11 +110,11 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			m, err := memory.New(db)
+			m, err := memory.New(memory.Deps{DB: db, Redactor: secret.NewRedactor()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if found, err := m.Search(t.Context(), "heron", 1); err != nil || len(found) != 1 {
+			if found, err := m.Search(t.Context(), memory.Query{Text: "heron", Limit: 1}); err != nil || len(found) != 1 {
 				t.Errorf("memory came back as %v, %v", found, err)
 			}
 			if _, err := Restore(t.Context(), to, file, tt.identity); err == nil {

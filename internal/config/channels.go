@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"phantom/internal/config/rule"
 	"phantom/internal/config/strict"
 	"phantom/internal/secret"
 )
@@ -22,14 +23,15 @@ type Slack struct {
 	Enabled            bool
 	BotToken, AppToken secret.Value
 	DefaultChannel     string // for the introduction, or ""
-	AllowAnyone        bool
+	API                string // where its Web API is, or "" for Slack's own
 }
 
 // Telegram is the block telegram.
 type Telegram struct {
-	Enabled     bool
-	BotToken    secret.Value
-	AllowAnyone bool
+	Enabled  bool
+	BotToken secret.Value
+	API      string // where its Bot API is, or "" for Telegram's own
+	Groups   bool   // the owner is heard in groups too, where Phantom is spoken to
 }
 
 // Email is the block email. TLS is not a setting: it is required.
@@ -37,6 +39,11 @@ type Email struct {
 	Enabled       bool
 	Address, Name string // that Phantom writes from
 	IMAP, SMTP    MailServer
+	// AuthServer is the name under which the owner's receiving server writes
+	// what it found out about a sender; "*." in front stands for any one host.
+	AuthServer string
+	Allow      []string // whom the agent may write to besides the owner: addresses and @domains
+	PerDay     int      // how many messages the agent may send of its own accord
 }
 
 // MailServer is where mail comes from or goes to.
@@ -101,9 +108,21 @@ func enabled(n strict.Node, to *bool) strict.Field {
 	return strict.Flag("enabled", to).Then(func() { n.SwitchOff(!*to) }).Field()
 }
 
-// needsOwner refuses a channel that would answer nobody or everybody.
-func (l *loader) needsOwner(n strict.Node, channel string, anyone bool) {
-	if n.Off() || anyone || l.config.Owner[channel] != "" {
+// onlyOwner is the switch that other assistants have to answer everybody. What
+// a stranger is answered would be written from the owner's memories and notes,
+// so it cannot be turned on.
+func onlyOwner(n strict.Node) strict.Field {
+	anyone := false
+	return strict.Flag("allow_anyone", &anyone).Then(func() {
+		if anyone {
+			n.Problem("allow_anyone: only the owner is answered, because answers are written from the owner's memories: leave it out")
+		}
+	}).Field()
+}
+
+// needsOwner refuses a channel that would answer nobody.
+func (l *loader) needsOwner(n strict.Node, channel string) {
+	if n.Off() || l.config.Owner[channel] != "" {
 		return
 	}
 	n.Problem("nobody owns this channel: write `owner: {%s: …}` into config/phantom.yaml", channel)
@@ -127,12 +146,13 @@ func readSlack(l *loader, n strict.Node, s *Slack) {
 		strict.Hidden("bot_token", "SLACK_BOT_TOKEN", &s.BotToken, prefixed("xoxb-", "a Slack bot token, which begins with xoxb-")),
 		strict.Hidden("app_token", "SLACK_APP_TOKEN", &s.AppToken, prefixed("xapp-", "a Slack app token, which begins with xapp-")),
 		strict.Text("default_channel_id", &s.DefaultChannel, prefixed("", "the id of a channel").OrNothing()).From("SLACK_CHANNEL_ID").Field(),
-		strict.Flag("allow_anyone", &s.AllowAnyone).Field(),
+		strict.Text("api_url", &s.API, rule.URL().OrNothing()).Field(),
+		onlyOwner(n),
 	)
 	l.found = append(l.found, s.BotToken, s.AppToken)
 	needs(n, !s.BotToken.IsZero(), "bot_token")
 	needs(n, !s.AppToken.IsZero(), "app_token")
-	l.needsOwner(n, "slack", s.AllowAnyone)
+	l.needsOwner(n, "slack")
 }
 
 func readTelegram(l *loader, n strict.Node, t *Telegram) {
@@ -140,24 +160,26 @@ func readTelegram(l *loader, n strict.Node, t *Telegram) {
 		enabled(n, &t.Enabled),
 		strict.Hidden("bot_token", "TELEGRAM_BOT_TOKEN", &t.BotToken, strict.Want("a Telegram bot token, which reads <digits>:<text>", func(s string) bool {
 			id, rest, ok := strings.Cut(s, ":")
-			return ok && digits.match(id) && rest != ""
+			return ok && rule.Digits(id) && rest != ""
 		})),
-		strict.Flag("allow_anyone", &t.AllowAnyone).Field(),
+		strict.Text("api_url", &t.API, rule.URL().OrNothing()).Field(),
+		strict.Flag("groups", &t.Groups).Field(),
+		onlyOwner(n),
 	)
 	l.found = append(l.found, t.BotToken)
 	needs(n, !t.BotToken.IsZero(), "bot_token")
-	l.needsOwner(n, "telegram", t.AllowAnyone)
+	l.needsOwner(n, "telegram")
 }
 
 func readEmail(l *loader, n strict.Node, e *Email) {
-	e.Name, e.IMAP.Port, e.SMTP.Port = l.config.Name, 993, 587
+	e.Name, e.IMAP.Port, e.SMTP.Port, e.PerDay = l.config.Name, 993, 587, 20
 	server := func(key string, to *MailServer) strict.Field {
 		return strict.Block(key, func(n strict.Node) {
 			n.Fields(
-				strict.Text("host", &to.Host, hostRule()).Field(),
+				strict.Text("host", &to.Host, rule.Host()).Field(),
 				strict.Number("port", &to.Port, 1, maxPort).Field(),
-				strict.Text("user", &to.User, sentenceRule()).Field(),
-				strict.Hidden("password", "EMAIL_PASSWORD", &to.Password, sentenceRule()),
+				strict.Text("user", &to.User, rule.Sentence()).Field(),
+				strict.Hidden("password", "EMAIL_PASSWORD", &to.Password, rule.Sentence()),
 			)
 			l.found = append(l.found, to.Password)
 			needs(n, to.Host != "" && to.User != "" && !to.Password.IsZero(), "one of host, user and password")
@@ -165,13 +187,19 @@ func readEmail(l *loader, n strict.Node, e *Email) {
 	}
 	n.Fields(
 		enabled(n, &e.Enabled),
-		strict.Text("address", &e.Address, emailRule()).Field(),
-		strict.Text("name", &e.Name, nameRule()).Field(),
+		strict.Text("address", &e.Address, rule.Email()).Field(),
+		strict.Text("name", &e.Name, rule.Name()).Field(),
 		server("imap", &e.IMAP),
 		server("smtp", &e.SMTP),
+		strict.Text("auth_server", &e.AuthServer, rule.AuthServer()).Field(),
+		strict.Texts("allow", &e.Allow, rule.Recipient()),
+		strict.Number("per_day", &e.PerDay, 0, 1000).Field(),
 	)
+	if e.AuthServer == "" {
+		e.AuthServer = e.IMAP.Host
+	}
 	needs(n, e.Address != "", "address")
-	l.needsOwner(n, "email", false)
+	l.needsOwner(n, "email")
 }
 
 func readWebhook(l *loader, n strict.Node, w *Webhook) {
@@ -185,7 +213,7 @@ func readWebhook(l *loader, n strict.Node, w *Webhook) {
 			for _, item := range n.Items() {
 				var s Sender
 				item.Fields(
-					strict.Text("name", &s.Name, wordRule()).Field(),
+					strict.Text("name", &s.Name, rule.Word()).Field(),
 					strict.Block("secrets", func(n strict.Node) {
 						for _, i := range n.Items() {
 							var v secret.Value

@@ -27,6 +27,9 @@ import (
 	"strings"
 	"time"
 
+	"phantom/internal/config/disk"
+	"phantom/internal/config/learning"
+	"phantom/internal/config/recall"
 	"phantom/internal/config/strict"
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
@@ -43,6 +46,7 @@ type Config struct {
 	Home            Home
 	Name            string
 	Role            string
+	RoleTitle       string // what people call it
 	RoleDescription string // what config/roles/<role>.yaml says Phantom is for
 	PublicURL       string // without a slash at the end; "" if nothing is published
 	Host            string
@@ -54,6 +58,7 @@ type Config struct {
 	Timeout         time.Duration // of a turn
 	MaxTurns        int           // that run at once
 	MaxSteps        int           // of a turn
+	MaxTasks        int           // that run at once
 	Spend           Spend
 	RetentionDays   int    // how long the audit log keeps contents; 0: for ever
 	Database        string // "sqlite" or a postgres:// URL
@@ -62,6 +67,9 @@ type Config struct {
 	Guard           Guard
 	Channels        Channels
 	MCP             MCP
+	Memory          recall.Settings
+	Learning        learning.Settings
+	Remotes         []Remote       // servers whose tools become the agent's: peers and mcp_servers
 	Disabled        []Disabled     // optional parts that are configured but unusable
 	VaultKey        secret.Value   // keys of stored secrets, if they come from outside the home
 	VaultKeySource  string         // where VaultKey comes from
@@ -137,19 +145,6 @@ type Grant struct {
 	Write bool
 }
 
-// MCP is mcp.yaml.
-type MCP struct {
-	RequestsPerMinute, Burst int
-	Tokens                   []Token
-}
-
-// Token is an MCP client's credential, of which only the digest is known.
-type Token struct {
-	Name   string
-	Hash   string // sha256:<hex>
-	Scopes []string
-}
-
 // Disabled is an optional part that is off because of what is written.
 type Disabled struct {
 	Part, Reason string
@@ -180,11 +175,17 @@ func Load(h Home, o Overrides) (*Config, error) {
 
 	l.read(mainFile, l.mainFile)
 	l.read("guard.yaml", l.guardFile)
-	l.read("mcp.yaml", l.mcpFile)
+	l.read("mcp.yaml", c.MCP.read)
+	secretly := func(v secret.Value) { l.found = append(l.found, v) }
+	l.read("memory.yaml", c.Memory.Read(l.env.lookup, secretly))
+	l.read("evolution.yaml", c.Learning.Read(l.env.lookup, secretly))
 	l.read(filepath.Join("roles", c.Role+".yaml"), l.roleFile)
 	l.overrides(o)
 	if len(l.problems) == 0 {
 		l.resolveProvider(o.Offline)
+		if reason := c.Learning.Settle(c.Provider.Type, c.Model); reason != "" {
+			c.Disabled = append(c.Disabled, Disabled{"evolution", reason})
+		}
 		l.read("channels.yaml", l.channelsFile) // needs the owner's identities
 	}
 	for _, v := range l.found {
@@ -204,11 +205,11 @@ func defaults(h Home) *Config {
 	return &Config{
 		Home: h, Name: "phantom", Role: "swe", Host: "127.0.0.1", Port: 3100,
 		Owner: map[string]string{}, Model: "claude-opus-4-6",
-		Timeout: 240 * time.Minute, MaxTurns: 4, MaxSteps: 200,
+		Timeout: 240 * time.Minute, MaxTurns: 4, MaxSteps: 200, MaxTasks: 2,
 		Spend: Spend{PerDay: phantom.USD(50)}, Database: "sqlite",
 		Log: Log{Level: slog.LevelInfo, Format: "auto"}, ShutdownTimeout: 30 * time.Second,
 		Guard: Guard{Require: defaultLevel(), Profile: "computer"},
-		MCP:   MCP{RequestsPerMinute: 60, Burst: 10},
+		MCP:   defaultMCP(),
 	}
 }
 
@@ -228,7 +229,7 @@ type loader struct {
 func (l *loader) read(name string, judge func(strict.Node)) {
 	// The directory is 0700 and the files hold no secrets, so that others could
 	// read one is no fault; that they could change what guards Phantom is.
-	raw, err := readLimited(filepath.Join(l.home.Config(), name), 0o002)
+	raw, err := disk.Read(filepath.Join(l.home.Config(), name), 0o002)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.problems = append(l.problems, err.Error())
 		return

@@ -65,7 +65,7 @@ func TestDigestFollowsTheFiles(t *testing.T) {
 		t.Fatalf("digest %q, then %q of the same files", before, again)
 	}
 	seen := map[string]string{before: "the fresh home"}
-	for _, name := range []string{"phantom.yaml", "guard.yaml", "mcp.yaml", "channels.yaml", "roles/swe.yaml"} {
+	for _, name := range []string{"phantom.yaml", "guard.yaml", "mcp.yaml", "memory.yaml", "channels.yaml", "roles/swe.yaml"} {
 		path := filepath.Join(h.Config(), name)
 		raw, err := os.ReadFile(path)
 		if err != nil {

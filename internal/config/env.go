@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -11,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"phantom/internal/config/strict"
+	"phantom/internal/config/disk"
 	"phantom/internal/secret"
 )
 
@@ -74,14 +73,14 @@ func secretName(name string) bool {
 // readEnvFile reads a file of secrets. One that others can read is refused:
 // they may have read it already.
 func readEnvFile(path string) (map[string]string, error) {
-	raw, err := readLimited(path, 0o077)
+	raw, err := disk.Read(path, 0o077)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parseEnv(filepath.Base(path), string(raw))
+	return disk.ParseEnv(filepath.Base(path), string(raw))
 }
 
 // The names under which the vault's key may come from outside.
@@ -96,7 +95,7 @@ const (
 func (l *loader) vaultKey() error {
 	if dir := l.env.process["CREDENTIALS_DIRECTORY"]; dir != "" {
 		path := filepath.Join(dir, vaultCredential)
-		raw, err := readLimited(path, 0o007)
+		raw, err := disk.Read(path, 0o007)
 		switch {
 		case err == nil && len(strings.TrimSpace(string(raw))) > 0:
 			l.foundVaultKey(string(raw), "the credential "+path)
@@ -120,109 +119,6 @@ func (l *loader) foundVaultKey(text, source string) {
 	for _, one := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }) {
 		l.found = append(l.found, secret.New(one))
 	}
-}
-
-// maxFile is the size of a file, in bytes, above which it is not read: the YAML
-// parser's time grows with the square of it.
-const maxFile = 64 << 10
-
-// readLimited reads a file that is not too large and does not have any of the
-// forbidden permission bits.
-func readLimited(path string, forbidden fs.FileMode) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: give the user that runs phantom access to it", err)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	if mode := info.Mode(); !mode.IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	} else if mode.Perm()&forbidden != 0 {
-		err = fmt.Errorf("%s has the permissions %04o, so other users can get at it: run `chmod 600 %s`", path, mode.Perm(), path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(raw) > maxFile {
-		err = fmt.Errorf("%s is larger than %d kB", path, maxFile>>10)
-	}
-	return raw, errors.Join(err, f.Close())
-}
-
-// parseEnv reads lines of NAME=value. It is stricter than the parsers that
-// exist, which expand $ inside values and so change secrets that contain one.
-// Errors never quote a line.
-func parseEnv(file, text string) (map[string]string, error) {
-	vars := map[string]string{}
-	var problems []string
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		if ok {
-			value, ok = unquote(strings.TrimSpace(value))
-		}
-		name = strings.TrimSpace(name)
-		if !ok || !strict.VariableName(name) {
-			problems = append(problems, fmt.Sprintf("%s:%d: want NAME=value, NAME='value' or NAME=\"value\" on one line", file, i+1))
-			continue
-		}
-		vars[name] = value
-	}
-	if len(problems) > 0 {
-		return nil, errors.New(strings.Join(problems, "\n"))
-	}
-	return vars, nil
-}
-
-// unquote takes the quotes off a value; false if they do not match.
-func unquote(v string) (string, bool) {
-	if v == "" || (v[0] != '\'' && v[0] != '"') {
-		return v, true
-	}
-	quote := v[:1]
-	if len(v) < 2 || !strings.HasSuffix(v, quote) {
-		return "", false
-	}
-	inner := v[1 : len(v)-1]
-	if quote == "'" {
-		return inner, !strings.Contains(inner, "'")
-	}
-	var out strings.Builder
-	for i := 0; i < len(inner); i++ {
-		c := inner[i]
-		if c == '"' {
-			return "", false
-		}
-		if c == '\\' {
-			i++
-			if i == len(inner) || (inner[i] != '\\' && inner[i] != '"') {
-				return "", false
-			}
-			c = inner[i]
-		}
-		out.WriteByte(c)
-	}
-	return out.String(), true
-}
-
-// quote is the inverse of unquote; false for a value that no line can hold.
-func quote(v string) (string, bool) {
-	if strings.ContainsAny(v, "\n\r\x00") {
-		return "", false
-	}
-	if !strings.Contains(v, "'") {
-		return "'" + v + "'", true
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`, true
 }
 
 // ChildPath returns the PATH for child processes: the absolute directories of

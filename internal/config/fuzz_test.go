@@ -16,7 +16,7 @@ const planted = "xoxb-planted-value-0123456789"
 // Config that keeps its ranges or an error that names the file on every line
 // and shows no secret.
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"phantom.yaml", "guard.yaml", "channels.yaml", "mcp.yaml"} {
+	for _, name := range []string{"phantom.yaml", "guard.yaml", "channels.yaml", "mcp.yaml", "memory.yaml", "evolution.yaml"} {
 		template, err := os.ReadFile(filepath.Join("template/config", name))
 		if err != nil {
 			f.Fatal(err)
@@ -38,14 +38,14 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Setenv("PLANTED_TOKEN", planted)
 	original := map[string][]byte{}
-	for _, name := range []string{"phantom.yaml", "guard.yaml", "channels.yaml", "mcp.yaml"} {
+	for _, name := range []string{"phantom.yaml", "guard.yaml", "channels.yaml", "mcp.yaml", "memory.yaml", "evolution.yaml"} {
 		if original[name], err = os.ReadFile(filepath.Join(home.Config(), name)); err != nil {
 			f.Fatal(err)
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, text string) {
 		if _, ok := original[name]; !ok || len(text) > 4<<10 {
-			t.Skip("not a case, or one that takes the parser too long")
+			return // not a case, or one that takes the parser too long
 		}
 		path := filepath.Join(home.Config(), name)
 		write(t, path, text)
@@ -62,7 +62,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		if c.Port < 1 || c.Port > 65535 || c.MaxTurns < 1 || c.MaxSteps < 1 || c.Timeout <= 0 || c.Spend.PerDay < 0 || c.Name == "" || c.Host == "" ||
+		if c.Port < 1 || c.Port > 65535 || c.MaxTurns < 1 || c.MaxSteps < 1 || c.MaxTasks < 1 || c.Timeout <= 0 || c.Spend.PerDay < 0 || c.Name == "" || c.Host == "" ||
 			c.Provider.Type == "" || c.Guard.Require == "" || c.Guard.Profile == "" || strings.ContainsAny(c.Role, "/.") {
 			t.Errorf("Load took %+v", c)
 		}

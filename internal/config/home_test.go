@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"phantom/internal/config"
@@ -128,6 +129,56 @@ func TestInitRespectsTheLock(t *testing.T) {
 	}()
 	if _, err := config.Init(h, config.DefaultAnswers()); err == nil {
 		t.Error("Init wrote into a home that is held")
+	}
+}
+
+// TestLockOutlivesItsHolderForAMoment: what a killed process was just starting
+// has its lock until it executes its program. Lock waits for that, and not for a
+// holder that lives.
+func TestLockOutlivesItsHolderForAMoment(t *testing.T) {
+	ended := exec.CommandContext(t.Context(), "true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		pid   int
+		taken bool
+	}{
+		{"the holder is gone", ended.Process.Pid, true},
+		{"the holder lives", os.Getpid(), false},
+		{"the holder has not written who it is", 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHome(t)
+			file, err := os.OpenFile(filepath.Join(h.Data(), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fmt.Fprintln(file, tt.pid); err != nil {
+				t.Fatal(err)
+			}
+			heir := exec.CommandContext(t.Context(), "sleep", "0.3")
+			heir.ExtraFiles = []*os.File{file}
+			if err := errors.Join(heir.Start(), file.Close()); err != nil {
+				t.Fatal(err)
+			}
+			lock, err := h.Lock()
+			if _, held := errors.AsType[*config.HeldError](err); held == tt.taken {
+				t.Errorf("Lock = %v", err)
+			}
+			if lock != nil {
+				if err := lock.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := heir.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

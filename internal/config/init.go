@@ -14,12 +14,21 @@ import (
 	"strings"
 
 	"phantom/internal/atomicfile"
+	"phantom/internal/config/disk"
+	"phantom/internal/config/rule"
 	"phantom/internal/config/strict"
 	"phantom/internal/secret"
 )
 
 //go:embed all:template
 var templates embed.FS
+
+//go:embed template/phantom-config/constitution.md
+var constitution string
+
+// Constitution returns the constitution that Init writes: the one that holds
+// until the owner adopts another.
+func Constitution() string { return constitution }
 
 // Answers are what a new home is written from.
 type Answers struct {
@@ -91,10 +100,10 @@ func (a *Answers) check() error {
 		what, value string
 		rule        strict.Rule
 	}{
-		{"name", a.Name, nameRule()},
-		{"role", a.Role, wordRule()},
-		{"model", a.Model, modelRule()},
-		{"public_url", a.PublicURL, urlRule().OrNothing()},
+		{"name", a.Name, rule.Name()},
+		{"role", a.Role, rule.Word()},
+		{"model", a.Model, rule.Model()},
+		{"public_url", a.PublicURL, rule.URL().OrNothing()},
 	}
 	for _, channel := range slices.Sorted(maps.Keys(a.Owner)) {
 		if !slices.Contains([]string{"slack", "telegram", "email"}, channel) {
@@ -103,7 +112,7 @@ func (a *Answers) check() error {
 		checks = append(checks, struct {
 			what, value string
 			rule        strict.Rule
-		}{"owner." + channel, a.Owner[channel], ownerRule(channel).OrNothing()})
+		}{"owner." + channel, a.Owner[channel], rule.Owner(channel).OrNothing()})
 	}
 	var problems []error
 	for _, c := range checks {
@@ -115,7 +124,7 @@ func (a *Answers) check() error {
 		problems = append(problems, fmt.Errorf("port: found %d, want a whole number from 1 to %d", a.Port, maxPort))
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Secrets)) {
-		if _, ok := quote(a.Secrets[name].Reveal()); !ok || !strict.VariableName(name) {
+		if _, ok := disk.Quote(a.Secrets[name].Reveal()); !ok || !strict.VariableName(name) {
 			problems = append(problems, fmt.Errorf("%s: a secret must be one line under the name of a variable", name))
 		}
 	}
@@ -224,7 +233,7 @@ func (w *writer) secrets(typed map[string]secret.Value) error {
 	if err != nil && !fresh {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
-	w.local, err = parseEnv(name, string(old))
+	w.local, err = disk.ParseEnv(name, string(old))
 	if err != nil {
 		return err
 	}
@@ -239,7 +248,7 @@ func (w *writer) secrets(typed map[string]secret.Value) error {
 		if w.local[key] != "" || w.process[key] != "" || typed[key].IsZero() {
 			continue
 		}
-		line, ok := quote(typed[key].Reveal())
+		line, ok := disk.Quote(typed[key].Reveal())
 		if !ok {
 			return fmt.Errorf("%s: a secret must be one line", key)
 		}

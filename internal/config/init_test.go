@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"phantom/internal/config"
+	"phantom/internal/config/learning"
+	"phantom/internal/config/recall"
 	"phantom/internal/phantom"
 	"phantom/internal/secret"
 )
@@ -59,12 +61,17 @@ func TestFreshHomeHasExactlyTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	fresh := learning.Defaults()
+	fresh.Settle(config.Offline, "claude-opus-4-6")
+	if fresh.Missing == "" {
+		t.Error("there are judges without a model")
+	}
 	want := &config.Config{
-		Home: h, Name: "phantom", Role: "swe", Host: "127.0.0.1", Port: 3100, Owner: map[string]string{}, Model: "claude-opus-4-6",
+		Home: h, Name: "phantom", Role: "swe", RoleTitle: "software engineer", Host: "127.0.0.1", Port: 3100, Owner: map[string]string{}, Model: "claude-opus-4-6",
 		Provider: config.Provider{Type: config.Offline, Chosen: "no key: ANTHROPIC_API_KEY is not set"},
-		Timeout:  240 * time.Minute, MaxTurns: 4, MaxSteps: 200, Spend: config.Spend{PerDay: phantom.USD(50)}, Database: "sqlite",
+		Timeout:  240 * time.Minute, MaxTurns: 4, MaxSteps: 200, MaxTasks: 2, Spend: config.Spend{PerDay: phantom.USD(50)}, Database: "sqlite",
 		Log: config.Log{Level: slog.LevelInfo, Format: "auto"}, ShutdownTimeout: 30 * time.Second,
-		Guard: config.Guard{Require: "kernel", Profile: "computer"}, MCP: config.MCP{RequestsPerMinute: 60, Burst: 10},
+		Guard: config.Guard{Require: "kernel", Profile: "computer"}, MCP: config.MCP{RequestsPerMinute: 60, Burst: 10}, Memory: recall.Defaults(), Learning: fresh,
 	}
 	if got.RoleDescription == "" {
 		t.Error("the role is not described")
@@ -102,7 +109,7 @@ func TestInitWritesAPrivateHome(t *testing.T) {
 	}
 	want := []string{
 		".gitignore",
-		"config/channels.yaml", "config/guard.yaml", "config/mcp.yaml", "config/phantom.yaml", "config/roles/swe.yaml",
+		"config/channels.yaml", "config/evolution.yaml", "config/guard.yaml", "config/mcp.yaml", "config/memory.yaml", "config/phantom.yaml", "config/roles/swe.yaml",
 		"data/lock",
 		"phantom-config/constitution.md", "phantom-config/domain-knowledge.md", "phantom-config/persona.md",
 		"phantom-config/strategies/error-recovery.md", "phantom-config/strategies/task-patterns.md", "phantom-config/strategies/tool-preferences.md",
@@ -115,10 +122,16 @@ func TestInitWritesAPrivateHome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, principle := range []string{"1. **Never exfiltrate data.**", "2. **Never modify its own safety hooks.**", "3. **Always respect user corrections.**", "4. **Always maintain the audit trail.**"} {
+	for i, principle := range []string{
+		"1. **Never exfiltrate data.**", "2. **Never modify its own safety hooks.**", "3. **Always respect user corrections.**", "4. **Always maintain the audit trail.**",
+		"5. **Be honest about what was done and what is known.**", "6. **Do nothing irreversible without the owner's approval.**", "7. **Accept being stopped, rolled back and limited.**", "8. **Change as little as the lesson needs.**",
+	} {
 		if !strings.Contains(string(constitution), principle) {
 			t.Errorf("principle %d is missing", i+1)
 		}
+	}
+	if config.Constitution() != string(constitution) {
+		t.Error("the constitution of the binary is not the one that init writes")
 	}
 	if got := strings.Count(string(constitution), ". **"); got != 8 {
 		t.Errorf("the constitution has %d principles, want 8", got)

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Lock is the right to be the only process that uses a home.
@@ -31,6 +33,10 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("another phantom (pid %s) holds the home %s: stop it with `phantom shutdown` or choose --home", pid, e.Home)
 }
 
+// orphanWait is how long Lock waits for what a killed holder was just
+// starting: until such a process executes its program, it has the lock too.
+const orphanWait = 2 * time.Second
+
 // Lock takes the home, or returns a *HeldError. The system releases it when
 // the process ends, however it ends, so a stale lock cannot exist.
 func (h Home) Lock() (*Lock, error) {
@@ -44,7 +50,7 @@ func (h Home) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the home: %w (the user that runs phantom must be able to write %s)", err, h.Data())
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := flock(f); err != nil {
 		var refusal error = fmt.Errorf("lock %s: %w", f.Name(), err)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			refusal = &HeldError{Home: h.dir, PID: readPID(f)}
@@ -61,9 +67,27 @@ func (h Home) Lock() (*Lock, error) {
 	return &Lock{file: f}, nil
 }
 
+// flock locks the file. If the process that wrote its pid is gone, the lock is
+// about to go, too.
+func flock(f *os.File) error {
+	for began := time.Now(); ; <-time.After(10 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Since(began) > orphanWait || !gone(readPID(f)) {
+			return err
+		}
+	}
+}
+
+// gone reports whether there is no process of that number, as far as /proc
+// tells.
+func gone(pid int) bool {
+	_, err := os.Stat("/proc/" + strconv.Itoa(pid))
+	return pid > 0 && errors.Is(err, fs.ErrNotExist)
+}
+
 // readPID returns the pid that the holder wrote, or 0.
 func readPID(f *os.File) int {
-	raw, err := io.ReadAll(io.LimitReader(f, 32))
+	raw, err := io.ReadAll(io.NewSectionReader(f, 0, 32))
 	if err != nil {
 		return 0
 	}

@@ -12,6 +12,13 @@ func MemoryLimited() bool {
 	return set
 }
 
+// MemoryPaced reports whether the environment sets the pace of the Go runtime's
+// collector, so that main leaves it alone.
+func MemoryPaced() bool {
+	_, set := os.LookupEnv("GOGC")
+	return set
+}
+
 // UserHome returns the home directory of the operating system's user; without
 // one it is the home of Phantom, so that what is guarded is never empty.
 func (h Home) UserHome() string {

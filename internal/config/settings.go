@@ -2,18 +2,13 @@ package config
 
 import (
 	"log/slog"
-	"net/mail"
-	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
-	"unicode/utf8"
 
+	"phantom/internal/config/rule"
 	"phantom/internal/config/strict"
 	"phantom/internal/phantom"
 )
@@ -23,114 +18,27 @@ const (
 	maxRetention = 36_500 // days
 )
 
-// shape is what a word looks like. It is compiled at its first use, because
-// the sandbox starts this program for every command; the length is counted
-// apart, because bounded repeats compile slowly.
-type shape struct {
-	longest int // characters
-	expr    func() *regexp.Regexp
-}
-
-func newShape(longest int, expr string) shape {
-	return shape{longest, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })}
-}
-
-func (s shape) match(text string) bool {
-	return utf8.RuneCountInString(text) <= s.longest && s.expr().MatchString(text)
-}
-
-// The shapes of words that end up in file names, addresses or tables.
-var (
-	nameShape  = newShape(64, `^[\pL\pN][\pL\pN _.-]*$`)
-	wordShape  = newShape(64, `^[a-z0-9][a-z0-9_-]*$`)
-	modelShape = newShape(128, `^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
-	hostShape  = newShape(253, `^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
-	slackUser  = newShape(32, `^[UW][A-Z0-9][A-Z0-9]+$`)
-	digits     = newShape(20, `^[1-9][0-9]*$`)
-	digest     = newShape(71, `^sha256:[0-9a-f]{64}$`)
-)
-
-func shaped(s shape, want string) strict.Rule {
-	return strict.Want(want, s.match)
-}
-
-func nameRule() strict.Rule {
-	return shaped(nameShape, "a name of up to 64 letters, digits, spaces and _ . -, that begins with a letter or digit")
-}
-
-func wordRule() strict.Rule {
-	return shaped(wordShape, "a word of up to 64 small letters, digits, _ and -")
-}
-
-func modelRule() strict.Rule { return shaped(modelShape, "the id of a model") }
-
-func sentenceRule() strict.Rule {
-	return strict.Want("a text that is not empty", func(s string) bool { return strings.TrimSpace(s) != "" })
-}
-
-func variableRule() strict.Rule {
-	return strict.Want("the name of a variable, such as ANTHROPIC_API_KEY", strict.VariableName)
-}
-
-func hostRule() strict.Rule {
-	return strict.Want("an IP address or a host name, without a port", func(s string) bool {
-		_, err := netip.ParseAddr(s)
-		return err == nil || hostShape.match(s)
-	})
-}
-
-func urlRule() strict.Rule {
-	return strict.Want("an http:// or https:// address without user, query or fragment", func(s string) bool {
-		u, err := url.Parse(s)
-		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
-			u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(s, " \t\n#?\"<>\\")
-	})
-}
-
-func emailRule() strict.Rule {
-	return strict.Want("an email address", func(s string) bool {
-		a, err := mail.ParseAddress(s)
-		return err == nil && a.Address == s && !strings.ContainsAny(s, "{}$#\"'`\\ ") // which YAML or ${…} would read otherwise
-	})
-}
-
-func ownerRule(channel string) strict.Rule {
-	switch channel {
-	case "slack":
-		return shaped(slackUser, "a Slack member id, such as U0123ABCD (Slack profile, ⋮, Copy member ID)")
-	case "telegram":
-		return shaped(digits, "a Telegram user id: digits only")
-	}
-	return emailRule()
-}
-
-// databaseRule knows both engines; which of them this version can open is
-// said by the store.
-func databaseRule() strict.Rule {
-	return strict.Want("sqlite or a postgres:// URL", func(s string) bool {
-		u, err := url.Parse(s)
-		return s == "sqlite" || err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != ""
-	})
-}
-
 // mainFile reads phantom.yaml.
 func (l *loader) mainFile(root strict.Node) {
 	c := l.config
 	root.Fields(
-		strict.Text("name", &c.Name, nameRule()).From("PHANTOM_NAME").Field(),
-		strict.Text("role", &c.Role, wordRule()).From("PHANTOM_ROLE").Field(),
-		strict.Text("public_url", &c.PublicURL, urlRule().OrNothing()).Then(func() { c.PublicURL = strings.TrimRight(c.PublicURL, "/") }).From("PHANTOM_PUBLIC_URL").Field(),
-		strict.Text("host", &c.Host, hostRule()).Field(),
+		strict.Text("name", &c.Name, rule.Name()).From("PHANTOM_NAME").Field(),
+		strict.Text("role", &c.Role, rule.Word()).From("PHANTOM_ROLE").Field(),
+		strict.Text("public_url", &c.PublicURL, rule.URL().OrNothing()).Then(func() { c.PublicURL = strings.TrimRight(c.PublicURL, "/") }).From("PHANTOM_PUBLIC_URL").Field(),
+		strict.Text("host", &c.Host, rule.Host()).Field(),
 		strict.Number("port", &c.Port, 1, maxPort).From("PORT").Field(),
 		strict.Block("owner", func(n strict.Node) {
 			n.Fields(l.owner("slack", "OWNER_SLACK_USER_ID"), l.owner("telegram", "OWNER_TELEGRAM_USER_ID"), l.owner("email", "OWNER_EMAIL"))
 		}),
-		strict.Text("model", &c.Model, modelRule()).Then(func() { l.modelNamed = true }).From("PHANTOM_MODEL").Field(),
+		strict.Text("model", &c.Model, rule.Model()).Then(func() { l.modelNamed = true }).From("PHANTOM_MODEL").Field(),
 		strict.Text("effort", &c.Effort, strict.OneOf("low", "medium", "high", "max").OrNothing()).From("PHANTOM_EFFORT").Field(),
 		strict.Block("provider", l.provider),
 		minutes("timeout_minutes", &c.Timeout).Field(),
 		strict.Block("agent", func(n strict.Node) {
 			n.Fields(strict.Number("max_concurrent_turns", &c.MaxTurns, 1, 64).Field(), strict.Number("max_steps", &c.MaxSteps, 1, 10_000).Field())
+		}),
+		strict.Block("tasks", func(n strict.Node) {
+			n.Fields(strict.Number("max_running", &c.MaxTasks, 1, 64).Field())
 		}),
 		strict.Block("spend", func(n strict.Node) {
 			n.Fields(usd("per_turn_usd", &c.Spend.PerTurn).Field(), usd("per_day_usd", &c.Spend.PerDay).Field(), usd("per_month_usd", &c.Spend.PerMonth).Field())
@@ -138,7 +46,9 @@ func (l *loader) mainFile(root strict.Node) {
 		strict.Block("audit", func(n strict.Node) {
 			n.Fields(strict.Number("retention_days", &c.RetentionDays, 0, maxRetention).Field())
 		}),
-		strict.Text("database", &c.Database, databaseRule()).Field(),
+		l.remotes("peers", true),
+		l.remotes("mcp_servers", false),
+		strict.Text("database", &c.Database, rule.Database()).Field(),
 		strict.Block("log", func(n strict.Node) {
 			n.Fields(level("level", &c.Log.Level).Field(), strict.Text("format", &c.Log.Format, strict.OneOf("auto", "text", "json")).Field())
 		}),
@@ -153,20 +63,20 @@ func (l *loader) owner(channel, env string) strict.Field {
 			l.config.Owner[channel] = s
 		}
 	}
-	return strict.Identity(channel, take, ownerRule(channel).OrNothing()).From(env).Field()
+	return strict.Identity(channel, take, rule.Owner(channel).OrNothing()).From(env).Field()
 }
 
 func (l *loader) provider(n strict.Node) {
 	p := &l.config.Provider
 	n.Fields(
 		strict.Text("type", &p.Type, strict.OneOf(Anthropic, OpenAI, Offline)).Field(),
-		strict.Text("base_url", &p.BaseURL, urlRule().OrNothing()).Field(),
-		strict.Text("api_key_env", &p.KeyName, variableRule()).Field(),
-		strict.Text("fallback_model", &p.Fallback, modelRule()).Field(),
+		strict.Text("base_url", &p.BaseURL, rule.URL().OrNothing()).Field(),
+		strict.Text("api_key_env", &p.KeyName, rule.Variable()).Field(),
+		strict.Text("fallback_model", &p.Fallback, rule.Model()).Field(),
 		strict.Block("prices", func(n strict.Node) {
 			for _, e := range n.Entries() {
-				if !modelRule().OK(e.Key) {
-					e.Node.Problem("found %q as a key, want %s", e.Key, modelRule().Want)
+				if !rule.Model().OK(e.Key) {
+					e.Node.Problem("found %q as a key, want %s", e.Key, rule.Model().Want)
 				}
 				price := Price{Input: -1, Output: -1, CacheWrite: -1, CacheRead: -1} // not written
 				e.Node.Fields(
@@ -216,32 +126,12 @@ func (l *loader) roleFile(root strict.Node) {
 		root.Problem("the role %s is described nowhere: write this file with `description: …`, or choose a role that has one", l.config.Role)
 		return
 	}
-	root.Fields(strict.Text("description", &l.config.RoleDescription, sentenceRule()).Field())
-	l.config.RoleDescription = strings.TrimSpace(l.config.RoleDescription)
-}
-
-// mcpFile reads mcp.yaml.
-func (l *loader) mcpFile(root strict.Node) {
-	m := &l.config.MCP
+	l.config.RoleTitle = l.config.Role
 	root.Fields(
-		strict.Block("tokens", func(n strict.Node) {
-			for _, item := range n.Items() {
-				var t Token
-				item.Fields(
-					strict.Text("name", &t.Name, nameRule()).Field(),
-					strict.Text("hash", &t.Hash, shaped(digest, "sha256: and 64 hexadecimal digits")).Field(),
-					strict.Texts("scopes", &t.Scopes, strict.OneOf("read", "operator", "admin")),
-				)
-				if t.Name == "" || t.Hash == "" || len(t.Scopes) == 0 {
-					item.Problem("a token needs name, hash and scopes: make one with `phantom token create`")
-				}
-				m.Tokens = append(m.Tokens, t)
-			}
-		}),
-		strict.Block("rate_limit", func(n strict.Node) {
-			n.Fields(strict.Number("requests_per_minute", &m.RequestsPerMinute, 1, 1_000_000).Field(), strict.Number("burst", &m.Burst, 1, 1_000_000).Field())
-		}),
+		strict.Text("title", &l.config.RoleTitle, rule.Name()).Field(),
+		strict.Text("description", &l.config.RoleDescription, rule.Sentence()).Field(),
 	)
+	l.config.RoleDescription = strings.TrimSpace(l.config.RoleDescription)
 }
 
 // defaultLevel is the least sandbox that the system is expected to give.
@@ -271,10 +161,10 @@ func (l *loader) guardFile(root strict.Node) {
 			for _, item := range n.Items() {
 				var b BlockRule
 				item.Fields(
-					strict.Text("id", &b.ID, wordRule()).Field(),
-					strict.Text("program", &b.Program, sentenceRule()).Field(),
-					strict.Texts("args", &b.Args, sentenceRule()),
-					strict.Text("reason", &b.Reason, sentenceRule()).Field(),
+					strict.Text("id", &b.ID, rule.Word()).Field(),
+					strict.Text("program", &b.Program, rule.Sentence()).Field(),
+					strict.Texts("args", &b.Args, rule.Sentence()),
+					strict.Text("reason", &b.Reason, rule.Sentence()).Field(),
 				)
 				if b.ID == "" || b.Program == "" || b.Reason == "" {
 					item.Problem("a block rule needs id, program and reason")

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"phantom/internal/approval"
+	"phantom/internal/schedule"
 	"phantom/internal/secret"
 	"phantom/internal/vault"
 )
@@ -90,6 +91,11 @@ func (c *Client) Doctor(ctx context.Context, into any) error {
 	return c.call(ctx, http.MethodGet, "/doctor", nil, into)
 }
 
+// Rooms returns the places of a channel's service that the instance reaches.
+func (c *Client) Rooms(ctx context.Context, channel string) (rooms []string, err error) {
+	return rooms, c.call(ctx, http.MethodGet, "/channels/"+url.PathEscape(channel)+"/rooms", nil, &rooms)
+}
+
 // Prompt fills into with what the instance would send to the model.
 func (c *Client) Prompt(ctx context.Context, into any) error {
 	return c.call(ctx, http.MethodGet, "/prompt", nil, into)
@@ -143,6 +149,16 @@ func (c *Client) Always(ctx context.Context, number int64) (q approval.Question,
 // Revoke takes a lasting approval back.
 func (c *Client) Revoke(ctx context.Context, number int64) (y approval.Standing, err error) {
 	return y, c.call(ctx, http.MethodDelete, fmt.Sprintf("/approvals/always/%d", number), nil, &y)
+}
+
+// CreateTask gives the instance a task.
+func (c *Client) CreateTask(ctx context.Context, n schedule.New) (t schedule.Task, err error) {
+	return t, c.call(ctx, http.MethodPost, "/tasks", n, &t)
+}
+
+// CancelTask cancels a task; one that runs ends a moment later.
+func (c *Client) CancelTask(ctx context.Context, id string) (t schedule.Task, err error) {
+	return t, c.call(ctx, http.MethodDelete, "/tasks/"+url.PathEscape(id), nil, &t)
 }
 
 // Shutdown asks the instance to end.

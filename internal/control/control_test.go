@@ -18,6 +18,7 @@ import (
 	"phantom/internal/phantom"
 	"phantom/internal/router"
 	"phantom/internal/secret"
+	"phantom/internal/store"
 	"phantom/internal/store/storetest"
 	"phantom/internal/vault"
 )
@@ -71,7 +72,11 @@ func (unrecorded) Record(ctx context.Context, _, _ string, do func(context.Conte
 
 func serve(t *testing.T) (socket string, d *desk, log *audit.Log) {
 	t.Helper()
-	db := storetest.Open(t)
+	return serveOn(t, storetest.Open(t))
+}
+
+func serveOn(t *testing.T, db *store.DB) (socket string, d *desk, log *audit.Log) {
+	t.Helper()
 	log = audittest.Open(t, db, secret.NewRedactor())
 	questions, err := approval.New(db)
 	if err != nil {
@@ -86,8 +91,9 @@ func serve(t *testing.T) (socket string, d *desk, log *audit.Log) {
 	d = &desk{}
 	socket = filepath.Join(t.TempDir(), "control.sock")
 	s, err := Listen(t.Context(), Deps{
-		Socket: socket, Key: key, Owner: "owner", Router: d, Approvals: questions, Audit: log, Secrets: secrets, Collect: secrets.Request,
+		Socket: socket, Key: key, Owner: "owner", Router: d, Tasks: openTasks(t, db, questions), Approvals: questions, Audit: log, Secrets: secrets, Tokens: openTokens(t), Tools: openTools(t, db), Memories: openMemory(t, db), Evolution: openLearner(t, db, log), Pins: openPins(t, db), Collect: secrets.Request,
 		Status: func(context.Context) any { return map[string]string{"state": "ok"} },
+		Rooms:  func(_ context.Context, channel string) ([]string, error) { return []string{channel + " one"}, nil },
 		Doctor: func(context.Context) any { return nil },
 		Prompt: func(context.Context) (any, error) { return nil, errors.New("no prompt") }, Shutdown: func() {},
 		Log: slog.New(slog.DiscardHandler),
@@ -252,4 +258,14 @@ func FuzzHandshakeLine(f *testing.F) {
 			t.Errorf("%d bytes, want %d", len(got), nonceSize)
 		}
 	})
+}
+
+// The places of a channel are those of that channel.
+func TestRooms(t *testing.T) {
+	socket, _, _ := serve(t)
+	client := NewClient(socket, key)
+	defer client.Close()
+	if got, err := client.Rooms(t.Context(), "a/b c"); err != nil || len(got) != 1 || got[0] != "a/b c one" {
+		t.Errorf("%q, %v", got, err)
+	}
 }

@@ -29,12 +29,19 @@ type Deps struct {
 	Key       secret.Value
 	Owner     string // the owner's identity at the terminal
 	Router    conversations
+	Tasks     tasks
 	Approvals approvals
 	Secrets   secrets
+	Tokens    tokens
+	Tools     tools
+	Memories  memories
+	Evolution evolution
+	Pins      pins
 	Audit     auditor
 	Collect   func(ctx context.Context, r vault.Request) (vault.Link, error) // makes a link for the owner
 	Status    func(ctx context.Context) any                                  // what `phantom status` shows
 	Doctor    func(ctx context.Context) any                                  // what `phantom doctor` shows
+	Rooms     func(ctx context.Context, channel string) ([]string, error)    // the places of a channel's service that Phantom reaches
 	Prompt    func(ctx context.Context) (any, error)                         // what would be sent to the model
 	Shutdown  func()                                                         // asks the process to end
 	Log       *slog.Logger
@@ -85,7 +92,7 @@ type Server struct {
 // Listen takes the socket over from a process that is gone; the caller holds
 // the home's lock. Serve must follow.
 func Listen(ctx context.Context, d Deps) (*Server, error) {
-	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Approvals == nil || d.Secrets == nil || d.Collect == nil || d.Audit == nil || d.Status == nil || d.Doctor == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
+	if d.Key.IsZero() || d.Owner == "" || d.Router == nil || d.Tasks == nil || d.Approvals == nil || d.Secrets == nil || d.Tokens == nil || d.Tools == nil || d.Memories == nil || d.Evolution == nil || d.Pins == nil || d.Collect == nil || d.Audit == nil || d.Status == nil || d.Rooms == nil || d.Doctor == nil || d.Prompt == nil || d.Shutdown == nil || d.Log == nil {
 		return nil, errors.New("control: a dependency is missing")
 	}
 	if err := os.Remove(d.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -150,12 +157,26 @@ func (s *Server) routes() http.Handler {
 		"POST /stop":                        s.stop,
 		"GET /status":                       s.status,
 		"GET /doctor":                       s.doctor,
+		"GET /channels/{channel}/rooms":     s.rooms,
 		"GET /prompt":                       s.prompt,
 		"GET /approvals":                    s.pending,
 		"POST /approvals/{number}":          s.decide,
 		"POST /approvals/{number}/always":   s.always,
 		"DELETE /approvals/always/{number}": s.revoke,
+		"POST /tasks":                       s.createTask,
+		"DELETE /tasks/{id}":                s.cancelTask,
+		"DELETE /tools/{name}":              s.unregisterTool,
+		"DELETE /memories/{id}":             s.forget,
+		"POST /memories":                    s.importMemories,
+		"POST /config/rollback":             s.rollback,
+		"POST /config/constitution":         s.adopt,
+		"POST /evolve":                      s.evolve,
+		"POST /evolve/check":                s.check,
+		"POST /tools/{name}/accept":         s.acceptTool,
 		"POST /shutdown":                    s.shutdown,
+		"POST /tokens":                      s.createToken,
+		"POST /tokens/{client}":             s.rotateToken,
+		"DELETE /tokens/{client}":           s.revokeToken,
 		"GET /secrets":                      s.listSecrets,
 		"POST /secrets":                     s.setSecret,
 		"DELETE /secrets/{name}":            s.removeSecret,
@@ -164,7 +185,7 @@ func (s *Server) routes() http.Handler {
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
-			ctx := phantom.WithPrincipal(r.Context(), phantom.Principal{Kind: phantom.KindOwner, Name: s.Owner, Surface: terminal.Name})
+			ctx := phantom.WithPrincipal(r.Context(), phantom.Principal{Kind: phantom.KindOwner, Name: s.Owner, Surface: terminal.Name, Scope: phantom.ScopeAdmin})
 			if err := handle(w, r.WithContext(ctx)); err != nil {
 				w.WriteHeader(http.StatusBadRequest)
 				_ = json.NewEncoder(w).Encode(Event{Kind: EventError, Text: err.Error()}) // the caller may be gone
@@ -247,11 +268,15 @@ func (s *Server) stop(w http.ResponseWriter, r *http.Request) error {
 		conversation = terminal.Conversation(m.Conversation)
 	}
 	return s.audited(r.Context(), "stop", string(conversation), func() error {
-		n, err := s.Router.Stop(r.Context(), conversation)
-		if err != nil {
+		waiting, untouched := 0, error(nil)
+		if conversation == "" { // first, so that none of them begins
+			waiting, untouched = s.Tasks.CancelQueued(r.Context())
+		}
+		n, err := s.Router.Stop(r.Context(), conversation) // whatever became of the tasks: what runs must end
+		if err := errors.Join(untouched, err); err != nil {
 			return err
 		}
-		return json.NewEncoder(w).Encode(n)
+		return json.NewEncoder(w).Encode(n + waiting)
 	})
 }
 
@@ -277,6 +302,14 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) doctor(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(s.Doctor(r.Context()))
+}
+
+func (s *Server) rooms(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.Rooms(r.Context(), r.PathValue("channel"))
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(found)
 }
 
 func (s *Server) prompt(w http.ResponseWriter, r *http.Request) error {

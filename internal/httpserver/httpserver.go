@@ -46,6 +46,22 @@ type Health struct {
 	Status  State  `json:"status"`
 	Version string `json:"version"`
 	UptimeS int64  `json:"uptime_s"`
+	MCP     MCP    `json:"mcp"`
+	Memory  Memory `json:"memory"`
+}
+
+// Memory says how much is remembered and how it is found.
+type Memory struct {
+	Items    int    `json:"items"`
+	Embedder string `json:"embedder,omitempty"`
+	Words    bool   `json:"words_only"` // for want of an embedder that answers
+}
+
+// MCP says whether other agents are served, and how many work here now.
+type MCP struct {
+	On       bool `json:"on"`
+	Clients  int  `json:"clients"` // that have a session
+	Sessions int  `json:"sessions"`
 }
 
 func (h Health) up() bool { return h.Status == OK || h.Status == Degraded }
@@ -136,6 +152,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Cache-Control", "no-store")
+		// On a copy: if the server does not find its own body in the request, it
+		// waits for what nobody reads before it sends an answer.
+		r = r.WithContext(r.Context())
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 		defer func() {
 			p := recover()

@@ -99,6 +99,8 @@ func TestBadRequests(t *testing.T) {
 		{"wrong method", "DELETE /health HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
 		{"headers without end", "GET /health HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "HTTP/1.1 431 Request Header Fields Too Large"},
 		{"a foreign page that posts", "POST /health HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: cross-site\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 403 Forbidden"},
+		{"a large body that nobody reads is not waited for", "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
+		{"nor one that the client asks about first", "POST /health HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
 		{"a panic tells nothing of the inside", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 500 Internal Server Error"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

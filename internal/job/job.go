@@ -109,6 +109,9 @@ func (q *Queue) Run(ctx context.Context, handle Handler) error {
 		_, err := tx.Exec(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running'`)
 		return err
 	})
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to end before it had begun
+	}
 	if err != nil {
 		return fmt.Errorf("job: release stale jobs: %w", err)
 	}

@@ -76,6 +76,17 @@ func TestWake(t *testing.T) {
 		due(t, db, "running")
 		wait(t, start(t, db, q), w)
 	})
+	t.Run("an end before the beginning is no failure, and leaves the job", func(t *testing.T) {
+		db := storetest.Open(t)
+		q := add(t, db)
+		due(t, db, "available")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := q.Run(ctx, func(context.Context, job.Wake) error { t.Error("it was worked"); return nil }); err != nil {
+			t.Errorf("Run = %v, want nil", err)
+		}
+		wait(t, start(t, db, q), w)
+	})
 	t.Run("a rolled back transaction leaves no job", func(t *testing.T) {
 		db := storetest.Open(t)
 		q, err := job.New(t.Context(), db, slog.New(slog.DiscardHandler))

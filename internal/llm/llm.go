@@ -27,6 +27,20 @@ type Model interface {
 	Stream(ctx context.Context, req Request) iter.Seq2[Event, error]
 }
 
+// Final runs a stream to its end and returns the response. What it says on the
+// way is let go. A stream that ends without one was cut.
+func Final(stream iter.Seq2[Event, error]) (*Response, error) {
+	for event, err := range stream {
+		if err != nil {
+			return nil, err
+		}
+		if event.Kind == EventDone && event.Response != nil {
+			return event.Response, nil
+		}
+	}
+	return nil, ErrCut
+}
+
 // Request is one model call.
 type Request struct {
 	Model     string    // the provider's model id

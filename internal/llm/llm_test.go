@@ -82,3 +82,34 @@ func TestWorstIsNeverTooLow(t *testing.T) {
 		t.Errorf("worst case %v is below what the request can cost, %v", got, dense)
 	}
 }
+
+// TestFinal: a stream is worth its response, and one without is an error.
+func TestFinal(t *testing.T) {
+	done := llm.Event{Kind: llm.EventDone, Response: &llm.Response{Model: "m"}}
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		why    string
+		events []llm.Event
+		err    error // after the events
+		want   error
+	}{
+		{"a response after text", []llm.Event{{Kind: llm.EventText, Text: "a"}, done}, nil, nil},
+		{"an error after text", []llm.Event{{Kind: llm.EventText, Text: "a"}}, broken, broken},
+		{"an end that is none", []llm.Event{{Kind: llm.EventDone}}, nil, llm.ErrCut},
+		{"nothing at all", nil, nil, llm.ErrCut},
+	} {
+		response, err := llm.Final(func(yield func(llm.Event, error) bool) {
+			for _, e := range c.events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if c.err != nil {
+				yield(llm.Event{}, c.err)
+			}
+		})
+		if !errors.Is(err, c.want) || (response != nil) != (c.want == nil) {
+			t.Errorf("%s: %v, %v, want %v", c.why, response, err, c.want)
+		}
+	}
+}

@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"phantom/internal/phantom"
+	"phantom/internal/secret"
 	"phantom/internal/store/storetest"
 )
 
 func TestSearchAndRecall(t *testing.T) {
-	s, err := New(storetest.Open(t))
+	s, err := New(Deps{DB: storetest.Open(t), Redactor: secret.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +19,7 @@ func TestSearchAndRecall(t *testing.T) {
 		"the owner prefers tabs in Go and spaces in YAML",
 		"deploy to staging only after the tests are green",
 	} {
-		if _, err := s.Remember(t.Context(), text, phantom.Owner); err != nil {
+		if _, err := s.Add(t.Context(), Item{Text: text, Provenance: phantom.Owner}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,7 +37,7 @@ func TestSearchAndRecall(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			find := func() ([]Item, error) { return s.Search(t.Context(), tt.query, 5) }
+			find := func() ([]Item, error) { return s.Search(t.Context(), Query{Text: tt.query, Limit: 5}) }
 			if tt.recall {
 				find = func() ([]Item, error) { return s.Recall(t.Context(), tt.query) }
 			}
@@ -53,17 +54,5 @@ func TestSearchAndRecall(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestRememberRefuses(t *testing.T) {
-	s, err := New(storetest.Open(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"nothing to keep": " \n", "a document": strings.Repeat("x", MaxText+1)} {
-		if _, err := s.Remember(t.Context(), text, phantom.Owner); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
 	}
 }

@@ -10,9 +10,12 @@
 // credentials to another host than they were meant for, and bounds time, size
 // and redirects. Every error is a refusal.
 //
-// Who talks to a fixed service that the owner configured (a model provider, a
-// chat platform) has no use for it; whoever takes an address from a message, a
-// page, a tool or a request may dial in no other way.
+// A server of MCP that the owner named gets a client of its own (For), which
+// reaches that server alone; for it the owner may open this machine and private
+// networks, and nothing else. Who talks to a fixed service that the owner
+// configured (a model provider, a chat platform) has no use for it; whoever
+// takes an address from a message, a page, a tool or a request may dial in no
+// other way.
 package netguard
 
 import (

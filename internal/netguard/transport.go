@@ -51,7 +51,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &capped{body: resp.Body, host: to.host, left: maxBody}
+	resp.Body = &capped{body: resp.Body, host: to.host, left: maxBody, limit: maxBody}
 	return resp, nil
 }
 
@@ -101,23 +101,24 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// capped ends a body in a refusal after maxBody bytes. It counts what the
+// capped ends a body in a refusal after limit bytes. It counts what the
 // reader gets, after decompression, so that a small bomb counts in full.
 type capped struct {
-	body io.ReadCloser
-	host string
-	left int
+	body  io.ReadCloser
+	host  string
+	left  int
+	limit int
 }
 
 // Read implements io.Reader.
 func (c *capped) Read(p []byte) (int, error) {
 	if c.left < 0 {
-		return 0, denied(c.host, ruleSize, fmt.Sprintf("its answer is longer than %d bytes", maxBody))
+		return 0, denied(c.host, ruleSize, fmt.Sprintf("its answer is longer than %d bytes", c.limit))
 	}
 	n, err := c.body.Read(p[:min(len(p), c.left+1)]) // one byte more tells a full answer from a cut one
 	c.left -= n
 	if c.left < 0 {
-		return n - 1, denied(c.host, ruleSize, fmt.Sprintf("its answer is longer than %d bytes", maxBody))
+		return n - 1, denied(c.host, ruleSize, fmt.Sprintf("its answer is longer than %d bytes", c.limit))
 	}
 	return n, err
 }

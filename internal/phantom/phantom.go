@@ -53,6 +53,22 @@ func Micros(t time.Time) int64 { return t.UTC().UnixMicro() }
 // FromMicros is the inverse of Micros.
 func FromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
+// ClientConversation returns the id of a client's conversation on a channel.
+// What stands under a client's name is its own and nobody else's.
+func ClientConversation(channel, client, name string) ConversationID {
+	return ConversationID(channel + ":" + client + "/" + name)
+}
+
+// Client returns the client whose conversation it is, or "".
+func (id ConversationID) Client() string {
+	_, name, _ := strings.Cut(string(id), ":")
+	client, _, ok := strings.Cut(name, "/")
+	if !ok {
+		return ""
+	}
+	return client
+}
+
 // Provenance says where a text came from. The zero value is untrusted, as is
 // everything else but the owner.
 type Provenance uint8
@@ -61,13 +77,14 @@ type Provenance uint8
 const (
 	Unknown Provenance = iota
 	Stranger
+	Client // another program, with a token that lets it give work
 	Web
 	Tool
 	Memory
 	Owner
 )
 
-var provenanceNames = [...]string{"unknown", "stranger", "web", "tool", "memory", "owner"}
+var provenanceNames = [...]string{"unknown", "stranger", "client", "web", "tool", "memory", "owner"}
 
 // String returns the word used in tables, logs and prompts.
 func (p Provenance) String() string {
@@ -108,32 +125,6 @@ type Message struct {
 	Provenance   Provenance
 	Text         string
 	Received     time.Time
-}
-
-// InboundKind says what sort of thing came in on a channel.
-type InboundKind string
-
-// The kinds that exist; admission judges each.
-const (
-	InboundMessage InboundKind = "message"
-)
-
-// Inbound is one thing that came in on a channel, before anybody judged it.
-type Inbound struct {
-	Identity     string // the channel's own identity of the message, for deduplication
-	Conversation ConversationID
-	Sender       string // identity on the channel
-	Kind         InboundKind
-	Text         string
-}
-
-// Delivery is one outgoing text on its way to a channel.
-type Delivery struct {
-	ID           DeliveryID
-	Conversation ConversationID
-	Turn         TurnID // "" for notices that no turn made
-	Text         string
-	Created      time.Time
 }
 
 // Reply is the outcome of a turn as its reader sees it.

@@ -30,6 +30,7 @@ type Principal struct {
 	Kind    Kind
 	Name    string // identity on its surface
 	Surface string // channel or door it came in by: "terminal", "mcp", "schedule"
+	Scope   Scope  // how much it may do; the owner holds admin
 }
 
 type contextKey uint8

@@ -62,6 +62,9 @@ type Reading struct {
 	Taint Taint
 	Owner []string // what the owner wrote
 	Pages []string // the pages that were fetched
+	// Beside counts the calls of the same tool that the model asked for before
+	// this one in one breath: their results are not among what it has read.
+	Beside int
 }
 
 // WithReading returns a context that carries r.

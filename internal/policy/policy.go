@@ -38,6 +38,7 @@ type Config struct {
 	Block     []BlockRule       // the owner's own rules
 	Programs  []string          // fetches that a tainted context may make; nil: the built-in list
 	Hosts     []string          // where to; nil: the built-in list
+	Ports     []int             // Phantom's own, on this machine
 	Files     Resolver          `json:"-"` // read-only view of the file system
 }
 
@@ -113,6 +114,7 @@ func New(cfg Config) (*Policy, error) {
 		}
 	}
 	p.network = egress.Default(cfg.Workspace)
+	p.network.Own = cfg.Ports
 	if cfg.Programs != nil {
 		p.network.Programs = cfg.Programs
 	}

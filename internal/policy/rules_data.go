@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"phantom/internal/policy/landmark"
 	"phantom/internal/policy/resource"
 )
 
@@ -13,19 +12,8 @@ func databaseRules() []rule {
 	const why, safer = "destroys a database or all rows of a table", "back it up first and ask the owner"
 	return []rule{
 		{id: "sql-drop", family: family, severity: destructive, programs: "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse sqlcmd sqlplus duckdb cockroach cqlsh pgcli mycli usql snowsql bq litecli influx", reason: why, suggestion: safer, match: func(c *call) bool { return c.use().SQL() }},
-		{id: "database-drop", family: family, severity: destructive, programs: "dropdb dropuser mysqladmin mariadb-admin redis-cli valkey-cli mongosh mongo rails rake artisan php prisma npx knex sequelize alembic python python3 manage.py ./manage.py django-admin bundle supabase etcdctl rabbitmqctl kafka-topics kafka-topics.sh pg_resetwal bin/rails flask pg_restore pg_dropcluster typeorm drizzle-kit yarn pnpm bunx mix", reason: why, suggestion: safer, match: func(c *call) bool { return c.use().Database() }},
-		{id: "search-index-delete", family: family, severity: destructive, programs: "curl http https xh wget", reason: "deletes data over a service's interface", suggestion: "ask the owner", match: func(c *call) bool {
-			if slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, "/_delete_by_query") }) {
-				return true
-			}
-			method, _ := c.opts("XHdouFTAbe", "request", "header", "data").Value("X", "request")
-			if !strings.EqualFold(method, "delete") && !c.has("DELETE", "--method=DELETE") {
-				return false
-			}
-			return slices.ContainsFunc(c.args(), func(a string) bool {
-				return strings.Contains(a, ":9200") || strings.Contains(a, "_all") || strings.Contains(a, "/*") || strings.Contains(a, "api.github.com/repos") || strings.Contains(a, "api.cloudflare.com") || strings.Contains(a, "api.digitalocean") || strings.Contains(a, "api.hetzner") || strings.Contains(a, "docker.sock") || strings.HasSuffix(a, "/_delete_by_query")
-			})
-		}},
+		{id: "database-drop", family: family, severity: destructive, programs: "dropdb dropuser mysqladmin mariadb-admin redis-cli valkey-cli mongosh mongo rails rake artisan php prisma npx knex sequelize alembic python python3 manage.py ./manage.py django-admin bundle supabase etcdctl rabbitmqctl kafka-topics kafka-topics.sh pg_resetwal bin/rails flask pg_restore pg_dropcluster typeorm drizzle-kit yarn pnpm bunx mix bin/console console symfony wp drush flyway dbmate sqlx diesel migrate goose atlas liquibase neo4j-admin cypher-shell arangosh curator_cli mikro-orm doctrine bin/magento magento", reason: why, suggestion: safer, match: func(c *call) bool { return c.use().Database() }},
+		{id: "search-index-delete", family: family, severity: destructive, programs: "curl http https xh wget curlie", reason: "deletes data over a service's interface", suggestion: "ask the owner", match: func(c *call) bool { return c.use().Service() }},
 	}
 }
 
@@ -49,21 +37,7 @@ func cloudRules() []rule {
 	return []rule{
 		{id: "cloud-delete", family: family, severity: destructive, programs: "aws gcloud az gsutil doctl hcloud linode-cli flyctl fly heroku vercel netlify eksctl kops oci ibmcloud aliyun scw vultr-cli wrangler firebase s3cmd rclone mc b2 azcopy railway openstack nomad consul vault lxc incus docker-machine multipass kind minikube k3d", reason: "deletes resources in the cloud", suggestion: safer, match: func(c *call) bool { return c.use().Cloud() }},
 		{id: "kubernetes-delete", family: family, severity: destructive, programs: "kubectl oc k k3s microk8s", reason: "deletes or empties many things in a cluster", suggestion: safer, match: func(c *call) bool { return c.use().Cluster() && !c.explains() }},
-		{id: "helm-uninstall", family: "infrastructure", severity: destructive, programs: "helm helmfile", reason: "removes a release and what runs in it", suggestion: safer, match: func(c *call) bool {
-			return landmark.Starts(c.opts("nf", "namespace", "kube-context", "file", "environment", "kubeconfig").Operands, "uninstall|delete|del|un|destroy") && !c.has("--dry-run") && !c.explains()
-		}},
-		{id: "terraform-destroy", family: "infrastructure", severity: destructive, programs: "terraform tofu terragrunt pulumi cdk cdktf serverless sls vagrant ansible-playbook sam copilot nixops", reason: "takes infrastructure down", suggestion: "plan first and ask the owner", match: func(c *call) bool {
-			w := c.opts("", "chdir", "target", "var", "var-file", "stack").Operands
-			if c.has("--help", "-help", "-h", "plan") {
-				return false
-			}
-			if c.name == "serverless" || c.name == "sls" {
-				return landmark.Starts(w, "remove")
-			}
-			if landmark.Starts(w, "destroy|down|delete|rm") {
-				return true
-			}
-			return c.has("-destroy", "--destroy", "destroy") && landmark.Starts(w, "apply|run-all|run|up|stack|deploy") || landmark.Starts(w, "state", "rm") || landmark.Starts(w, "workspace", "delete") || landmark.Starts(w, "stack", "rm") || landmark.Starts(w, "force-unlock") || landmark.Starts(w, "app", "delete")
-		}},
+		{id: "helm-uninstall", family: "infrastructure", severity: destructive, programs: "helm helmfile", reason: "removes a release and what runs in it", suggestion: safer, match: func(c *call) bool { return c.use().Release() && !c.explains() }},
+		{id: "terraform-destroy", family: "infrastructure", severity: destructive, programs: "terraform tofu terragrunt pulumi cdk cdktf serverless sls sst vagrant ansible-playbook sam copilot nixops amplify zappa chalice flux istioctl argocd velero kubeadm k0s rke talosctl devspace okteto skaffold kapp werf", reason: "takes infrastructure down", suggestion: "plan first and ask the owner", match: func(c *call) bool { return c.use().Infrastructure() }},
 	}
 }

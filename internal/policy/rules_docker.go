@@ -46,10 +46,14 @@ func dockerRules() []rule {
 				w = w[1:]
 			}
 			w = shell.ParseOptions(w, "fp", []string{"file", "project-name", "profile", "env-file", "project-directory"}, true).Operands
-			if o := shell.ParseOptions(w, "t", []string{"timeout"}, false); landmark.Starts(w, "stop|rm") && len(o.Operands) > 1 && !o.Has("f", "force", "v", "volumes") && !unknown(o.Operands) && !slices.ContainsFunc(o.Operands, landmark.Ours) {
+			switch o := shell.ParseOptions(w, "t", []string{"timeout"}, false); {
+			case landmark.Starts(w, "stop"):
+				// What is stopped can be started again, unless it is Phantom.
+				return unknown(o.Operands) || slices.ContainsFunc(o.Operands, landmark.Ours)
+			case landmark.Starts(w, "rm") && len(o.Operands) > 1 && !o.Has("f", "force", "v", "volumes") && !unknown(o.Operands) && !slices.ContainsFunc(o.Operands, landmark.Ours):
 				return false // of services that it names, and of no data
 			}
-			return landmark.Starts(w, "down|kill|stop|rm") && !c.has("--help", "--dry-run")
+			return landmark.Starts(w, "down|kill|rm") && !c.has("--help", "--dry-run")
 		}},
 		make("docker-rm-force", "removes or kills containers that run", "stop the one container by name first", func(_ *call, w []string) bool {
 			return landmark.Starts(w, "pod", "rm|kill|stop") || landmark.Starts(w, "rm|remove") && (force(w) || unknown(w)) || w[0] == "kill" || landmark.Starts(w, "stop|restart|pause") && (unknown(w) || slices.Contains(w, "phantom"))

@@ -80,7 +80,7 @@ func (c *call) found() (trees, files []string) {
 	if !c.has("-delete") && !c.removesFound() {
 		return nil, nil
 	}
-	var roots []string
+	var roots, names []string
 	limited := false
 	for i, a := range c.args() {
 		if strings.HasPrefix(a, "-") || a == "(" || a == "!" {
@@ -91,6 +91,9 @@ func (c *call) found() (trees, files []string) {
 				return (j == 0 && i == 0 || !slices.Contains([]string{"!", "-not"}, c.args()[max(0, i+j-1)])) && slices.Contains([]string{"-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-mtime", "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-size", "-empty", "-xtype", "-lname", "-perm", "-user"}, w)
 			}) && !slices.Contains(rest, "-o") && !slices.Contains(rest, "-or")
 			for j, w := range rest {
+				if (w == "-name" || w == "-iname") && j+1 < len(rest) {
+					names = append(names, rest[j+1])
+				}
 				if (w == "-name" || w == "-iname" || w == "-path") && j+1 < len(rest) && landmark.Wild(rest[j+1]) {
 					limited = false
 				}
@@ -108,6 +111,11 @@ func (c *call) found() (trees, files []string) {
 			continue
 		}
 		trees = append(trees, r)
+	}
+	for _, n := range names {
+		if landmark.LogFile(n) {
+			files = append(files, n)
+		}
 	}
 	return trees, files
 }
@@ -249,12 +257,12 @@ func (c *call) written() []string {
 	case "shred":
 		out = append(out, c.opts("ns", "iterations", "size").Operands...)
 	}
-	return out
+	return append(out, c.use().Outputs()...)
 }
 
 // systemFile reports whether writing path changes the system.
 func (c *call) systemFile(path string) bool {
-	for _, open := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/tmp", "/var/tmp", "/proc/self/fd", "/dev/pts"} {
+	for _, open := range []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/fd", "/dev/shm", "/dev/tcp", "/dev/udp", "/tmp", "/var/tmp", "/proc/self/fd", "/dev/pts", "/var/backups"} {
 		if landmark.Under(open, path) {
 			return false
 		}

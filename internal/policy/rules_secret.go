@@ -172,7 +172,7 @@ func protectedRules() []rule {
 				continue
 			}
 			for _, part := range landmark.PathsIn(a) {
-				if c.touches(part, write) {
+				if c.touches(part, write && !program.Copied(c.name, c.Argv, i)) {
 					return true
 				}
 			}

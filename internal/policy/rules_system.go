@@ -70,8 +70,11 @@ func processRules() []rule {
 	return []rule{
 		{id: "kill-init", family: family, severity: critical, programs: "kill pkill killall killall5 skill tkill xkill", reason: "kills init, Phantom, or every process", suggestion: "kill the one process that you started, by its id", match: killsVital},
 		{id: "kill-many", family: family, severity: destructive, programs: "pkill killall skill kill fuser", reason: "kills processes by a pattern that takes in others' ones", suggestion: "kill the one process that you started, by its id", match: killsMany},
-		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc monit stop start restart", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
+		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc s6-rc monit stop start restart start-stop-daemon dinitctl runsvctrl", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
 			w := c.words()
+			if c.name == "start-stop-daemon" {
+				return c.opts("").Has("K", "stop") && slices.ContainsFunc(c.args(), landmark.Ours)
+			}
 			if len(w) == 0 || landmark.Starts(w, "status|show|cat|is-active|is-enabled|list-units|list|logs|info") || len(w) > 1 && w[1] == "status" {
 				return false
 			}
@@ -100,33 +103,7 @@ func processRules() []rule {
 		{id: "init-script", family: family, severity: destructive, reason: "stops a service that the machine needs", suggestion: "ask the owner", match: func(c *call) bool {
 			return len(c.Argv) > 1 && strings.HasPrefix(c.Argv[0], "/etc/init.d/") && landmark.Vital(c.name) && c.has("stop", "restart")
 		}},
-		{id: "power", family: "power", severity: destructive, programs: "reboot poweroff halt shutdown init telinit systemctl rtcwake kexec loginctl pm-suspend pm-hibernate dbus-send busctl ipmitool virsh", reason: "turns the machine off or restarts it", suggestion: "ask the owner to do this", match: func(c *call) bool {
-			w := c.words()
-			switch c.name {
-			case "shutdown":
-				return !c.has("-c", "--show") && !c.asksHelp()
-			case "reboot", "poweroff", "halt":
-				return !c.asksHelp() && !c.has("-w", "--wtmp-only")
-			case "init", "telinit":
-				return landmark.Starts(w, "0|1|6|s|S|q")
-			case "systemctl", "loginctl":
-				if len(w) > 1 && slices.Contains([]string{"start", "restart", "try-restart", "reload-or-restart", "set-default", "enable", "reenable"}, w[0]) && slices.ContainsFunc(w[1:], landmark.PowerUnit) {
-					return true
-				}
-				return landmark.Starts(w, "reboot|poweroff|halt|kexec|suspend|hibernate|hybrid-sleep|rescue|emergency|default|isolate|exit|soft-reboot|terminate-user|kill-user|switch-root")
-			case "dbus-send", "busctl":
-				return slices.ContainsFunc(c.args(), func(a string) bool {
-					return strings.Contains(a, "Reboot") || strings.Contains(a, "PowerOff") || strings.Contains(a, "Suspend") || strings.Contains(a, "Halt")
-				})
-			case "ipmitool":
-				return c.has("power") && c.has("off", "cycle", "reset", "soft")
-			case "virsh":
-				return landmark.Starts(w, "destroy|undefine|shutdown|reboot|vol-delete|pool-delete|snapshot-delete")
-			case "kexec":
-				return c.opts("").Has("e", "exec", "l", "load")
-			}
-			return len(c.Argv) > 1
-		}},
+		{id: "power", family: "power", severity: destructive, programs: "reboot poweroff halt shutdown init telinit systemctl rtcwake kexec loginctl pm-suspend pm-hibernate dbus-send busctl ipmitool virsh openrc-shutdown openrc rc runit-init s6-linux-init-hpr dinitctl initctl zzz ZZZ gdbus qdbus qdbus6 gnome-session-quit xfce4-session-logout qm pct xe grub-reboot", reason: "turns the machine off or restarts it", suggestion: "ask the owner to do this", match: func(c *call) bool { return c.use().Power() }},
 		{id: "sysrq", family: "power", severity: critical, reason: "orders the kernel to crash, restart or unmount", suggestion: "ask the owner", match: func(c *call) bool {
 			return slices.ContainsFunc(c.written(), func(w string) bool { return strings.HasPrefix(c.abs(w), "/proc/sysrq") })
 		}},
@@ -209,10 +186,10 @@ func (c *call) searched(name string) bool {
 func killsMany(c *call) bool {
 	switch c.name {
 	case "kill":
-		listed := slices.ContainsFunc(c.line, func(o shell.Call) bool { return o.Name() == "ps" })
-		picked := slices.ContainsFunc(c.line, func(o shell.Call) bool { return strings.HasSuffix(o.Name(), "grep") })
+		listed := slices.ContainsFunc(c.line, func(o shell.Call) bool { return landmark.ListsProcesses(o.Name(), o.Argv) })
+		picked := slices.ContainsFunc(c.line, func(o shell.Call) bool { return landmark.Picks(o.Name(), o.Argv) })
 		return unknown(landmark.Signalled(c.args())) && listed && !picked || slices.ContainsFunc(landmark.Signalled(c.args()), func(p string) bool {
-			return strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
+			return strings.ContainsAny(p, "*?[") || strings.HasPrefix(p, shell.Unknown) && slices.ContainsFunc([]string{"-u", "sshd", "."}, func(s string) bool { return strings.HasSuffix(p, s) || strings.HasPrefix(p, shell.Unknown+s) })
 		})
 	case "fuser":
 		return c.opts("n").Has("k", "kill") && slices.ContainsFunc(c.words(), func(w string) bool { return c.hits(w) >= place.System })
@@ -227,28 +204,7 @@ func networkRules() []rule {
 	const family = "firewall"
 	const why, safer = "opens the firewall or cuts the machine off", "ask the owner; add one rule instead of flushing all"
 	return []rule{
-		{id: "firewall-flush", family: family, severity: destructive, programs: "iptables ip6tables nft ufw firewall-cmd ipset pfctl ebtables arptables iptables-restore ip6tables-restore iptables-legacy iptables-nft", reason: why, suggestion: safer, match: func(c *call) bool {
-			w := c.words()
-			switch c.name {
-			case "nft":
-				return landmark.Starts(w, "flush|delete|destroy") || c.has("-f")
-			case "ufw":
-				return landmark.Starts(w, "disable|reset") || landmark.Starts(w, "default", "allow") || len(w) > 1 && c.has("disable", "reset") || landmark.Starts(w, "allow", "from", "any") || landmark.Starts(w, "delete")
-			case "firewall-cmd":
-				return slices.ContainsFunc(c.args(), func(a string) bool {
-					return strings.HasPrefix(a, "--panic") || strings.HasPrefix(a, "--remove") || strings.HasPrefix(a, "--set-default-zone") || a == "--complete-reload"
-				})
-			case "ipset":
-				return landmark.Starts(w, "flush|destroy|x|f")
-			case "pfctl":
-				return c.has("-d", "-F")
-			case "iptables-restore", "ip6tables-restore":
-				return !c.has("-t", "--test")
-			}
-			o := c.opts("tAIDpsdjiomP", "table", "policy", "append")
-			pol, _ := o.Value("P", "policy")
-			return o.Has("F", "flush", "X", "delete-chain", "Z") || pol != "" && c.has("ACCEPT", "DROP") || o.Has("D", "delete")
-		}},
+		{id: "firewall-flush", family: family, severity: destructive, programs: "iptables ip6tables nft ufw firewall-cmd ipset pfctl ebtables arptables iptables-restore ip6tables-restore iptables-legacy iptables-nft shorewall shorewall6 csf", reason: why, suggestion: safer, match: func(c *call) bool { return c.use().Firewall() }},
 		{id: "network-down", family: family, severity: destructive, programs: "ip ifconfig ifdown nmcli route iw rfkill netplan", reason: why, suggestion: safer, match: func(c *call) bool {
 			w := c.words()
 			switch c.name {
@@ -322,27 +278,5 @@ func accountRules() []rule {
 }
 
 func packageRules() []rule {
-	return []rule{{id: "package-essential", family: "packages", severity: destructive, programs: "apt apt-get aptitude dpkg dnf yum rpm pacman apk zypper snap", reason: "removes packages that the machine cannot do without", suggestion: "remove the one package that you installed", match: func(c *call) bool {
-		w := c.words()
-		removal := landmark.Starts(w, "remove|purge|erase|del|autopurge|autoremove|rm|uninstall")
-		switch c.name {
-		case "dpkg", "rpm", "pacman":
-			o := c.opts("")
-			removal = o.Has("r", "P", "e", "R", "remove", "purge", "erase") && !(c.name == "rpm" && o.Has("q"))
-			if c.name == "pacman" {
-				removal = o.Has("R", "remove")
-			}
-			if c.name == "dpkg" {
-				removal = o.Has("r", "P", "remove", "purge")
-			}
-		default:
-			w = w[min(1, len(w)):]
-		}
-		if slices.ContainsFunc(c.args(), func(a string) bool {
-			return a == "--allow-remove-essential" || a == "--force-remove-essential" || a == "--force-all" || strings.HasPrefix(a, "--force-remove")
-		}) {
-			return true
-		}
-		return removal && (unknown(w) || slices.ContainsFunc(w, landmark.Essential))
-	}}}
+	return []rule{{id: "package-essential", family: "packages", severity: destructive, programs: "apt apt-get aptitude nala apt-fast dpkg dnf dnf5 yum microdnf tdnf rpm pacman apk zypper snap emerge xbps-remove opkg eopkg", reason: "removes packages that the machine cannot do without", suggestion: "remove the one package that you installed", match: func(c *call) bool { return c.use().Essential() }}}
 }

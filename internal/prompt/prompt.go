@@ -18,27 +18,19 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"phantom/internal/llm"
 	"phantom/internal/memory"
 	"phantom/internal/phantom"
+	"phantom/internal/selfconf"
 )
 
 // NotesFile is the agent's own working notes, in its workspace.
 const NotesFile = "NOTES.md"
 
-const (
-	// fileLimit bounds one evolved document in the prompt, in bytes.
-	fileLimit = 32 << 10
-	// notesLimit bounds the working notes in the prompt, in bytes.
-	notesLimit = 8 << 10
-)
-
-// evolved are the documents of phantom-config, in the order of the prompt.
-var evolved = [...]string{
-	"constitution.md", "persona.md", "user-profile.md", "domain-knowledge.md",
-	"strategies/task-patterns.md", "strategies/tool-preferences.md", "strategies/error-recovery.md",
-}
+// notesLimit bounds the working notes in the prompt, in bytes.
+const notesLimit = 8 << 10
 
 // Environment is what the model is told of where it works.
 type Environment struct {
@@ -80,6 +72,7 @@ func New(c Config) (*Builder, error) {
 // Query says what a prompt is for.
 type Query struct {
 	Conversation phantom.ConversationID
+	Now          time.Time // from which the age of memories is counted
 	Memories     []memory.Item
 }
 
@@ -96,7 +89,7 @@ func (b *Builder) Build(_ context.Context, q Query) ([]llm.Block, error) {
 	if err != nil { // the agent wrote the file: it must not be able to stop its own turns
 		notes = "(" + err.Error() + ")"
 	}
-	if changing := join("Conversation: "+string(q.Conversation), section("Working notes", frame(phantom.Tool, notes)), recalled(q.Memories)); changing != "" {
+	if changing := join("Conversation: "+string(q.Conversation), section("Working notes", frame(phantom.Tool, notes)), recalled(q.Memories, q.Now)); changing != "" {
 		blocks = append(blocks, llm.Block{Text: changing})
 	}
 	return blocks, nil
@@ -145,19 +138,38 @@ func (b *Builder) role() string {
 // when they say something.
 func (b *Builder) documents() (string, error) {
 	var parts []string
-	for _, name := range evolved {
-		text, err := readFile(b.Environment.Evolved, name, fileLimit)
+	for _, name := range selfconf.Names() {
+		text, err := readFile(b.Environment.Evolved, name, selfconf.Limit)
 		if err != nil {
 			return "", err
 		}
-		if name == evolved[0] && text == "" {
+		if name == selfconf.Constitution && text == "" {
 			return "", fmt.Errorf("the constitution %s/%s is missing or empty: restore it from a backup, or move the directory away and run `phantom init`", b.Environment.Evolved, name)
 		}
-		if name == evolved[0] || says(text) {
+		if name == selfconf.Constitution || says(text) {
 			parts = append(parts, text)
 		}
 	}
 	return strings.Join(parts, "\n\n"), nil
+}
+
+// Document is one of the documents of the evolved config.
+type Document struct{ Name, Text string }
+
+// Documents returns the evolved config in a directory as the prompt is built
+// of it; a document that is not there is left out. Names have no ending.
+func Documents(dir string) ([]Document, error) {
+	var all []Document
+	for _, name := range selfconf.Names() {
+		text, err := readFile(dir, name, selfconf.Limit)
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			all = append(all, Document{strings.TrimSuffix(name, ".md"), text})
+		}
+	}
+	return all, nil
 }
 
 // says reports whether a document holds more than headings and comments.
@@ -187,16 +199,40 @@ const howToWork = `# How to work
 - Keep lasting notes in ` + NotesFile + ` of your workspace; remember facts about the owner and the work with the remember tool.
 - The final answer says what was done, what it showed, and what is left. Short, in the owner's language.`
 
-func recalled(items []memory.Item) string {
+// recalled shows memories, each with its age and where it came from.
+func recalled(items []memory.Item, now time.Time) string {
 	if len(items) == 0 {
 		return ""
 	}
 	var b strings.Builder
+	b.WriteString("What you remember that may bear on this, as it was told then. What the owner says now goes before it.\n")
 	for _, item := range items {
-		b.WriteString(frame(item.Provenance, item.Text))
-		b.WriteByte('\n')
+		fmt.Fprintf(&b, "<data provenance=%q kind=%q age=%q>\n%s\n</data>\n", item.Provenance, item.Kind, age(item, now), defused(item.Text))
 	}
 	return section("Recalled memory", strings.TrimSpace(b.String()))
+}
+
+// age is how old a memory is, in words, and its day. Of a fact that was told
+// to hold from some other day on, it is that day.
+func age(item memory.Item, now time.Time) string {
+	at := item.At
+	if !item.ValidFrom.IsZero() {
+		at = item.ValidFrom
+	}
+	since := now.Sub(at)
+	count := func(n int, unit string) string {
+		if n != 1 {
+			unit += "s"
+		}
+		return fmt.Sprintf("%d %s, from %s", n, unit, at.UTC().Format(time.DateOnly))
+	}
+	switch {
+	case since < time.Hour:
+		return count(max(0, int(since/time.Minute)), "minute")
+	case since < 24*time.Hour:
+		return count(int(since/time.Hour), "hour")
+	}
+	return count(int(since/(24*time.Hour)), "day")
 }
 
 // frameMark is what begins or ends a frame, however it is written.
@@ -208,8 +244,10 @@ func frame(from phantom.Provenance, text string) string {
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, frameMark.ReplaceAllString(text, "<\u200b$1"))
+	return fmt.Sprintf("<data provenance=%q>\n%s\n</data>", from, defused(text))
 }
+
+func defused(text string) string { return frameMark.ReplaceAllString(text, "<\u200b$1") }
 
 func section(title, body string) string {
 	if body == "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"phantom/internal/llm"
 	"phantom/internal/memory"
@@ -86,8 +87,30 @@ func TestDataCannotLeaveItsFrame(t *testing.T) {
 	if n := len(frameMark.FindAllString(blocks[1].Text, -1)); n != 4 {
 		t.Errorf("%d marks of a frame, want the 4 of the two frames:\n%s", n, blocks[1].Text)
 	}
-	if !strings.Contains(blocks[1].Text, `<data provenance="web">`) {
+	if !strings.Contains(blocks[1].Text, `<data provenance="web" kind=`) {
 		t.Error("the provenance is not shown")
+	}
+}
+
+func TestMemoriesShowTheirAge(t *testing.T) {
+	now := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC) // a Wednesday
+	for _, c := range []struct {
+		item memory.Item
+		want string
+	}{
+		{memory.Item{At: now}, "0 minutes, from 2026-05-06"},
+		{memory.Item{At: now.Add(time.Hour)}, "0 minutes, from 2026-05-06"}, // a clock that was set back
+		{memory.Item{At: now.Add(-90 * time.Minute)}, "1 hour, from 2026-05-06"},
+		{memory.Item{At: now.Add(-49 * time.Hour)}, "2 days, from 2026-05-04"},
+		{memory.Item{At: now, ValidFrom: now.Add(-24 * time.Hour)}, "1 day, from 2026-05-05"},
+	} {
+		if got := age(c.item, now); got != c.want {
+			t.Errorf("age = %q, want %q", got, c.want)
+		}
+	}
+	got := recalled([]memory.Item{{Kind: memory.Fact, Text: "Heron is the host", Provenance: phantom.Owner, At: now.Add(-49 * time.Hour)}}, now)
+	if want := "<data provenance=\"owner\" kind=\"fact\" age=\"2 days, from 2026-05-04\">\nHeron is the host\n</data>"; !strings.Contains(got, want) {
+		t.Errorf("recalled:\n%s\nwant in it:\n%s", got, want)
 	}
 }
 

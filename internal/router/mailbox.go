@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"phantom/internal/agent"
-	"phantom/internal/job"
 	"phantom/internal/phantom"
 	"phantom/internal/store"
 )
@@ -115,7 +115,10 @@ func (r *Router) resting() bool {
 
 // next runs one turn, or reports that there is none to run.
 func (r *Router) next(ctx context.Context, m *mailbox) (more bool, err error) {
-	slot := &slot{slots: r.slots}
+	slot := &slot{places: []chan struct{}{r.slots}}
+	if r.forClients(m.conversation.Channel()) { // they leave one place to the owner's own conversations
+		slot.places = []chan struct{}{r.guests, r.slots}
+	}
 	if err := slot.take(ctx); err != nil {
 		return false, err
 	}
@@ -127,7 +130,66 @@ func (r *Router) next(ctx context.Context, m *mailbox) (more bool, err error) {
 	if err != nil || turn == "" {
 		return false, err
 	}
+	if client := r.clientOf(m.conversation); client != "" && !r.holds(m.conversation.Channel(), client) {
+		// Its token was taken back since: the turn ends before it thinks.
+		if _, err := r.Stop(ctx, m.conversation); err != nil {
+			return false, err
+		}
+	}
 	return true, r.run(ctx, m, turn, slot)
+}
+
+// clientCheck is how often clients at work are looked at: what a revoked one
+// has under way is stopped within about this time.
+const clientCheck = 250 * time.Millisecond
+
+// watchClients stops the turns and jobs of clients whose token was taken back,
+// until ctx ends.
+func (r *Router) watchClients(ctx context.Context) {
+	tick := time.NewTicker(clientCheck)
+	defer tick.Stop()
+	stopped := map[phantom.ConversationID]bool{} // and still winding down
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		busy := map[phantom.ConversationID]bool{}
+		for _, conversation := range r.busy() {
+			if client := r.clientOf(conversation); client == "" || r.holds(conversation.Channel(), client) {
+				continue
+			}
+			busy[conversation] = true
+			if stopped[conversation] {
+				continue
+			}
+			if _, err := r.Stop(ctx, conversation); err != nil {
+				r.warn(ctx, "the work of a client whose token was taken back is not stopped yet", err, slog.String("conversation", string(conversation)))
+				continue
+			}
+			stopped[conversation] = true
+		}
+		maps.DeleteFunc(stopped, func(c phantom.ConversationID, _ bool) bool { return !busy[c] })
+	}
+}
+
+// busy returns the conversations in which something runs.
+func (r *Router) busy() []phantom.ConversationID {
+	all := r.Background.JobsRun()
+	for _, ref := range r.Running() {
+		all = append(all, ref.Conversation)
+	}
+	return all
+}
+
+// principal is on whose behalf a conversation's turns act.
+func (r *Router) principal(conversation phantom.ConversationID) phantom.Principal {
+	channel := conversation.Channel()
+	if client := r.clientOf(conversation); client != "" {
+		return phantom.Principal{Kind: phantom.KindClient, Name: client, Surface: channel, Scope: phantom.ScopeOperator}
+	}
+	return phantom.Principal{Kind: phantom.KindOwner, Name: r.Owners[channel], Surface: channel, Scope: phantom.ScopeAdmin}
 }
 
 // begin writes a turn for what is queued; "" if nothing is, or the id of an
@@ -159,10 +221,10 @@ func (r *Router) begin(ctx context.Context, conversation phantom.ConversationID)
 	return turn, nil
 }
 
-// run carries one turn to its end as the owner.
+// run carries one turn to its end on behalf of the conversation's principal.
 func (r *Router) run(ctx context.Context, m *mailbox, turn phantom.TurnID, s *slot) (err error) {
 	channel := m.conversation.Channel()
-	ctx = phantom.WithPrincipal(ctx, phantom.Principal{Kind: phantom.KindOwner, Name: r.Owners[channel], Surface: channel})
+	ctx = phantom.WithPrincipal(ctx, r.principal(m.conversation))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.mu.Lock()
@@ -176,10 +238,16 @@ func (r *Router) run(ctx context.Context, m *mailbox, turn phantom.TurnID, s *sl
 			err = fmt.Errorf("turn %s panicked: %v\n%s", turn, p, debug.Stack())
 		}
 	}()
+	shown := r.show(ctx, phantom.TurnRef{Turn: turn, Conversation: m.conversation})
+	defer shown.Close()
 	reply, err := r.Agent.Run(ctx, turn, agent.Hooks{
 		FollowUps: r.followUps(m.conversation),
 		Commit:    r.commit,
-		Emit:      func(e agent.Event) { r.watchers.show(m.conversation, e) },
+		Emit: func(e agent.Event) {
+			r.watchers.show(m.conversation, e)
+			shown.See(e)
+			r.question(ctx, m.conversation, turn, e)
+		},
 		Park: func(ctx context.Context, waiting bool) error {
 			if waiting {
 				s.give()
@@ -202,18 +270,7 @@ func (r *Router) commit(ctx context.Context, tx *store.Tx, reply phantom.Reply) 
 	if _, err := tx.Exec(ctx, `UPDATE inbox SET state = 'done' WHERE turn = ? AND state <> 'done'`, reply.Turn); err != nil {
 		return fmt.Errorf("close messages of turn %s: %w", reply.Turn, err)
 	}
-	return r.post(ctx, tx, reply.Conversation, reply.Turn, reply.Text)
-}
-
-// post puts one text into the outbox.
-func (r *Router) post(ctx context.Context, tx *store.Tx, conversation phantom.ConversationID, turn phantom.TurnID, text string) error {
-	now := nowMicros()
-	_, err := tx.Exec(ctx, `INSERT INTO outbox (id, channel, conversation, turn, body, state, next_at, created_at) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)`,
-		phantom.NewID(), conversation.Channel(), conversation, turn, r.Redactor.String(text), now, now)
-	if err != nil {
-		return fmt.Errorf("post to %s: %w", conversation, err)
-	}
-	return r.Jobs.Add(ctx, tx, job.Wake{Name: wakeOutbox, Key: conversation.Channel()})
+	return r.post(ctx, tx, parcel{conversation: reply.Conversation, turn: reply.Turn, text: reply.Text})
 }
 
 // cancelTurns ends the contexts of turns that are asked to stop.
@@ -244,7 +301,7 @@ func (r *Router) Running() []phantom.TurnRef {
 // slot is one turn's place among the running ones. Parallel calls of a turn
 // may wait for the owner at the same time, so parking counts.
 type slot struct {
-	slots chan struct{}
+	places []chan struct{} // taken in this order
 
 	mu     sync.Mutex // guards parked; not held while waiting for a place
 	parked int
@@ -261,18 +318,28 @@ func (s *slot) take(ctx context.Context) error {
 	if !wanted {
 		return nil
 	}
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for n, place := range s.places {
+		select {
+		case place <- struct{}{}:
+		case <-ctx.Done():
+			s.leave(n)
+			return context.Cause(ctx)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held { // another call of the turn took a place at the same time
-		<-s.slots
+		s.leave(len(s.places))
 	}
 	s.held = true
 	return nil
+}
+
+// leave gives back the first n places.
+func (s *slot) leave(n int) {
+	for _, place := range s.places[:n] {
+		<-place
+	}
 }
 
 func (s *slot) give() {
@@ -281,6 +348,6 @@ func (s *slot) give() {
 	s.parked++
 	if s.held {
 		s.held = false
-		<-s.slots
+		s.leave(len(s.places))
 	}
 }

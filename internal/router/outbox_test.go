@@ -17,7 +17,7 @@ import (
 func (h *house) put(conversation, text string) {
 	h.t.Helper()
 	err := h.DB.WithTx(h.t.Context(), func(tx *store.Tx) error {
-		return h.Router.post(h.t.Context(), tx, phantom.ConversationID("terminal:"+conversation), "", text)
+		return h.Router.post(h.t.Context(), tx, parcel{conversation: phantom.ConversationID("terminal:" + conversation), text: text})
 	})
 	if err != nil {
 		h.t.Fatal(err)

@@ -144,6 +144,19 @@ func TestStartThatFailsLeavesNothingRunning(t *testing.T) {
 	}
 }
 
+// A process that is told to end while it starts ends well, and leaves its work.
+func TestEndBeforeTheBeginning(t *testing.T) {
+	h := newHouse(t, options{drain: patience})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Run(ctx); err != nil {
+		t.Errorf("Run = %v, want nil", err)
+	}
+	if len(h.mailboxes) != 0 {
+		t.Errorf("%d mailboxes are still at work", len(h.mailboxes))
+	}
+}
+
 func TestNoTurnBeginsAtShutdown(t *testing.T) {
 	h := newHouse(t, options{turns: 1, drain: patience}, llmtest.Step{Calls: bash("1")}, llmtest.Step{Text: "done"})
 	began, end := h.heldCall()

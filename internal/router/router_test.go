@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,37 +37,40 @@ const patience = 30 * time.Second
 // post is a channel outside the router, as a chat service would be: it keeps
 // what it is given, or refuses it.
 type post struct {
+	name   string // "terminal" unless set
 	refuse func(phantom.Delivery) error
 	got    chan phantom.Delivery
 }
 
-func (*post) Name() string { return "terminal" }
+func (p *post) Name() string { return cmp.Or(p.name, "terminal") }
 
 func (*post) Run(ctx context.Context, _ func(context.Context, phantom.Inbound) error) error {
 	<-ctx.Done()
 	return nil
 }
 
-func (p *post) Deliver(_ context.Context, d phantom.Delivery) error {
+func (p *post) Deliver(_ context.Context, d phantom.Delivery) ([]string, error) {
 	if p.refuse != nil {
 		if err := p.refuse(d); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	p.got <- d
-	return nil
+	return nil, nil
 }
 
 // bench stands in for the chain of tools, which would need a sandbox.
 type bench struct {
 	do   func(ctx context.Context, call phantom.ToolCall, emit func(tool.Event)) (phantom.ToolResult, error)
 	jobs int // background jobs that run
+	busy []phantom.ConversationID
 }
 
 func (*bench) Specs() []llm.Tool    { return []llm.Tool{{Name: "bash"}} }
 func (*bench) ReadOnly(string) bool { return false }
 
-func (b *bench) StopJobs(phantom.ConversationID) int { return b.jobs }
+func (b *bench) StopJobs(phantom.ConversationID) int    { return b.jobs }
+func (b *bench) JobsRun() (of []phantom.ConversationID) { return b.busy }
 
 func (b *bench) Call(ctx context.Context, call phantom.ToolCall, emit func(tool.Event)) (phantom.ToolResult, error) {
 	return b.do(ctx, call, emit)
@@ -95,6 +99,9 @@ type options struct {
 	turns int
 	drain time.Duration
 	flaky func(runner) runner
+
+	clients  clients
+	channels []Channel // beside the terminal, for clients
 }
 
 func newHouse(t *testing.T, o options, steps ...llmtest.Step) *house {
@@ -111,7 +118,7 @@ func newHouse(t *testing.T, o options, steps ...llmtest.Step) *house {
 	log := audittest.Open(t, o.db, redactor)
 	sessions, err3 := session.New(o.db)
 	asks, err4 := approval.New(o.db)
-	notes, err5 := memory.New(o.db)
+	notes, err5 := memory.New(memory.Deps{DB: o.db, Redactor: secret.NewRedactor()})
 	ledger, err6 := spend.New(o.db, llm.NewPrices(map[string]llm.Price{llmtest.Name: {}}), spend.Ceilings{})
 	h := &house{t: t, asks: asks, tools: &bench{}, post: &post{got: make(chan phantom.Delivery, 64)}}
 	model := ledger.Model(llmtest.New(t, steps...), "turn")
@@ -120,7 +127,7 @@ func newHouse(t *testing.T, o options, steps ...llmtest.Step) *house {
 	}
 	thinker, err := agent.New(agent.Deps{
 		DB: o.db, Sessions: sessions, Model: model, Summaries: model, ModelName: llmtest.Name, Tools: h.tools, Approvals: asks,
-		Prompt: layers{}, Memory: notes, Spend: ledger, Redactor: redactor, Log: quiet,
+		Prompt: layers{}, Memory: notes, Lessons: unheeded{}, Spend: ledger, Redactor: redactor, Log: quiet,
 		Limits: agent.Limits{Steps: 10, Time: time.Minute, MaxTokens: 1000, Window: 200_000},
 	})
 	if err != nil {
@@ -131,8 +138,9 @@ func newHouse(t *testing.T, o options, steps ...llmtest.Step) *house {
 		r = o.flaky(r)
 	}
 	h.Router, err = New(Deps{
-		DB: o.db, Agent: r, Jobs: jobs, Audit: log, Redactor: redactor, Background: h.tools, Channels: []Channel{h.post},
-		Owners: map[string]string{"terminal": "owner"}, MaxTurns: o.turns, Drain: o.drain, Log: quiet,
+		DB: o.db, Agent: r, Jobs: jobs, Audit: log, Redactor: redactor, Background: h.tools, Approvals: asks, Commands: command, Name: "Phantom", Channels: append(o.channels, h.post),
+		Owners: map[string]string{"terminal": "owner", "task": "owner", "chat": "U1"}, ForClients: []string{"mcp", "task"}, Clients: o.clients,
+		MaxTurns: o.turns, Drain: o.drain, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +287,7 @@ func TestStrangerIsRefusedAndAudited(t *testing.T) {
 	}{
 		{"another sender", "terminal", func(in *phantom.Inbound) { in.Sender = "mallory" }, true},
 		{"nobody", "terminal", func(in *phantom.Inbound) { in.Sender = "" }, true},
-		{"another kind", "terminal", func(in *phantom.Inbound) { in.Kind = "reaction" }, true},
+		{"another kind", "terminal", func(in *phantom.Inbound) { in.Kind = "picture" }, true},
 		{"a stranger's stop", "terminal", func(in *phantom.Inbound) { in.Sender, in.Text = "mallory", "stop" }, true},
 		{"a channel that does not exist", "slack", func(in *phantom.Inbound) { in.Conversation = "slack:c" }, true},
 		{"a conversation of another channel", "terminal", func(in *phantom.Inbound) { in.Conversation = "slack:c" }, false},
@@ -448,7 +456,7 @@ func TestSlotIsNeverLost(t *testing.T) {
 	slots := make(chan struct{}, 2)
 	slots <- struct{}{}
 	slots <- struct{}{} // other turns have them all
-	s := &slot{slots: slots}
+	s := &slot{places: []chan struct{}{slots}}
 	var calls sync.WaitGroup
 	for range 2 { // one call after the other asks, is decided and waits for a place
 		s.give()
@@ -485,3 +493,12 @@ func TestSlotIsNeverLost(t *testing.T) {
 		t.Errorf("%d places are taken, want the 2 of the others: a cancelled wait gives none back", got)
 	}
 }
+
+// unheeded are turns that nothing is learnt of.
+type unheeded struct{}
+
+func (unheeded) Ended(context.Context, *store.Tx, phantom.TurnID, phantom.ConversationID) error {
+	return nil
+}
+
+func (unheeded) Nudge() {}

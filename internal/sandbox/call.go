@@ -180,7 +180,7 @@ func (s *Sandbox) run(ctx context.Context, spec Spec, o order) (Exit, error) {
 		}
 	}
 	st.handedOver()
-	exit, err := c.finish(ctx)
+	exit, err := c.finish(ctx, spec.Reached)
 	exit.Cut = st.drain()
 	s.refill(k)
 	return exit, err
@@ -189,7 +189,7 @@ func (s *Sandbox) run(ctx context.Context, spec Spec, o order) (Exit, error) {
 // maxReport leaves room for the tracker's bounds as they are encoded.
 const maxReport = 16 << 20
 
-func (c *call) finish(ctx context.Context) (Exit, error) {
+func (c *call) finish(ctx context.Context, tell func(address string)) (Exit, error) {
 	defer c.line.Close()
 	ended := make(chan struct{})
 	watched := make(chan struct{})
@@ -197,8 +197,7 @@ func (c *call) finish(ctx context.Context) (Exit, error) {
 		defer close(watched)
 		c.watch(ctx, ended)
 	}()
-	var rep report
-	repErr := json.NewDecoder(io.LimitReader(c.line, maxReport)).Decode(&rep)
+	rep, repErr := c.hear(tell)
 	waitErr := c.cmd.Wait()
 	close(ended)
 	<-watched
@@ -217,6 +216,20 @@ func (c *call) finish(ctx context.Context) (Exit, error) {
 		}
 	}
 	return exit, err
+}
+
+// hear takes what the helper says, up to its report.
+func (c *call) hear(tell func(address string)) (rep report, err error) {
+	in := json.NewDecoder(io.LimitReader(c.line, maxReport))
+	for {
+		rep = report{}
+		if err = in.Decode(&rep); err != nil || rep.Reached == "" {
+			return rep, err
+		}
+		if tell != nil {
+			tell(rep.Reached)
+		}
+	}
 }
 
 // watch ends the tree when ctx ends, and the helper if it does not obey.

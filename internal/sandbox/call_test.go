@@ -75,6 +75,32 @@ func TestDirectoryIsTheOneThatWasJudged(t *testing.T) {
 	}
 }
 
+// A program that cannot be started does not keep its call waiting, although it
+// stands still until the thread that starts it is gone.
+func TestWhatCannotBeStarted(t *testing.T) {
+	for _, level := range []Level{Kernel, Full} {
+		s := sandboxed(t, level)
+		text := filepath.Join(s.config.Workspace, "text")
+		if err := os.WriteFile(text, []byte("no program"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		orphan := filepath.Join(s.config.Workspace, "orphan")
+		if err := os.WriteFile(orphan, []byte("#!/no/such/interpreter\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, program := range []string{text, orphan, s.config.Workspace, "/no/such/program"} {
+			begun := time.Now()
+			exit, err := s.Run(t.Context(), Spec{Profile: Computer, Argv: []string{program}, Env: []string{path}})
+			if err == nil || !strings.Contains(err.Error(), "start "+program) {
+				t.Errorf("%s: got %+v, %v; want an error that names it", program, exit, err)
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("%s: took %v", program, took)
+			}
+		}
+	}
+}
+
 func TestSecretsGoToTheProgramAlone(t *testing.T) {
 	const key = "hunter2-but-longer"
 	for _, level := range []Level{Kernel, Full} {

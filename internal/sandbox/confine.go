@@ -23,8 +23,8 @@ func (h *helper) confine() error {
 	return errors.Join(
 		h.apply(privileges, noNewPrivileges),
 		h.apply(capabilities, h.dropRights),
-		h.apply(files, func() error { return restrictFiles(h.order.Grants, h.order.Network) }),
-		h.apply(calls, func() error { return filterCalls(h.order.Network) }),
+		h.apply(files, func() error { return restrictFiles(h.order.Grants, h.order.Network || h.order.Loopback) }),
+		h.apply(calls, func() error { return filterCalls(h.order.sockets()) }),
 	)
 }
 
@@ -41,6 +41,7 @@ const (
 	limits       control = "limits"
 	hangUps      control = "hang-ups"
 	tracking     control = "tracking"
+	threads      control = "threads"
 )
 
 // apply puts a control in force. The one that lacks is none outside tests,
@@ -200,8 +201,34 @@ func allow(ruleset int, g grant, handled uint64) error {
 	return landlock.LandlockAddPathBeneathRule(ruleset, &landlock.PathBeneathAttr{AllowedAccess: rights, ParentFd: fd}, 0)
 }
 
-func filterCalls(network bool) error {
-	program, err := seccomp.Filter(network)
+// sockets are those that an order leaves to the program.
+func (o order) sockets() seccomp.Sockets {
+	switch {
+	case o.Network:
+		return seccomp.AllSockets
+	case o.Loopback:
+		return seccomp.Inner
+	}
+	return seccomp.NoSockets
+}
+
+// loopback brings up the one interface of a network that is the tree's own.
+func loopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
+}
+
+func filterCalls(sockets seccomp.Sockets) error {
+	program, err := seccomp.Filter(sockets)
 	if err != nil {
 		return err
 	}

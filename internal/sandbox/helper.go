@@ -14,7 +14,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -88,7 +90,7 @@ func helperClone(args []string) int {
 		Cloneflags:  namespaces(args[0] == online) | unix.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
-		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_KILL},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_KILL, unix.CAP_NET_ADMIN},
 	}
 	if err := cmd.Start(); err != nil {
 		rep := report{Error: fmt.Sprintf("make namespaces: %v", err)}
@@ -110,6 +112,7 @@ type helper struct {
 	lacks   control        // left out in a test
 	at      int            // the directory to start in, or -1
 	tracker *track.Tracker // nil if the order does not ask for one
+	held    atomic.Int64   // the program that stands still, or 0
 }
 
 func (h *helper) obey(rep *report) error {
@@ -220,6 +223,9 @@ func (h *helper) prepare() error {
 		if err := h.apply(views, view); err != nil {
 			return err
 		}
+		if h.order.Loopback && loopback() != nil { // where it may not be had, there are no sockets
+			h.order.Loopback = false
+		}
 	}
 	if h.order.UID != 0 {
 		// A pipe belongs to whoever made it, and its end could not be opened
@@ -254,18 +260,19 @@ func hurry() {
 const first, usual = -20, 0
 
 // launch starts the program from a thread of its own that wears the
-// restrictions. The thread ends with its goroutine, because a program could
-// signal the helper through a thread of its own domain.
+// restrictions. A program could signal the helper through a thread of its own
+// domain, so the program stands still, where the tracker can hold it, until
+// that thread is gone.
 func (h *helper) launch() (int, error) {
 	path, err := lookPath(string(h.order.Argv[0]), h.order.Env, string(h.order.Dir))
 	if err != nil {
 		return 0, err
 	}
 	type result struct {
-		pid int
-		err error
+		pid, thread int
+		err         error
 	}
-	done := make(chan result)
+	done, leave := make(chan result), make(chan struct{})
 	var start func()
 	start = func() {
 		runtime.LockOSThread() // never unlocked
@@ -298,13 +305,61 @@ func (h *helper) launch() (int, error) {
 		if err != nil {
 			err = fmt.Errorf("start %s in %s: %w", path, string(h.order.Dir), err)
 		}
-		done <- result{pid, err}
+		done <- result{pid, unix.Gettid(), err}
+		<-leave // with its goroutine
 	}
 	resume := h.stayAwake()
+	defer resume()
 	go start()
-	r := <-done
-	resume()
-	return r.pid, r.err
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case r := <-done:
+			if r.err == nil {
+				_ = h.apply(threads, func() error { close(leave); gone(r.thread, look); return nil }) // it has none
+				h.proceed()
+			}
+			return r.pid, r.err
+		case <-look.C:
+			if pid := int(h.held.Load()); pid > 0 && unstarted(pid) { // there is no program, and its thread waits to hear that
+				h.proceed()
+			}
+		}
+	}
+}
+
+// lookEvery is how often the end of the starting thread is looked for.
+const lookEvery = 100 * time.Microsecond
+
+// gone waits until no signal reaches us through a thread.
+func gone(thread int, look *time.Ticker) {
+	for unix.Tgkill(os.Getpid(), thread, 0) == nil {
+		<-look.C
+	}
+}
+
+// hold stops the program before its first instruction: the signal waits until
+// the call that starts it has done so.
+func (h *helper) hold(pid int) {
+	if unix.Kill(pid, unix.SIGSTOP) == nil {
+		h.held.Store(int64(pid))
+	}
+}
+
+// proceed lets the program go on that is held, if one is. Nobody has waited
+// for it yet, so its number is its own.
+func (h *helper) proceed() {
+	if pid := int(h.held.Swap(0)); pid > 0 {
+		_ = unix.Kill(pid, unix.SIGCONT) // it may have died
+	}
+}
+
+// unstarted reports whether a process stands still that has not become the
+// program: it could not be started.
+func unstarted(pid int) bool {
+	p, ok := new(table).lookUp(pid)
+	return ok && p.state == 'T' && p.forked
 }
 
 // enter makes the directory that was judged the working directory of the
@@ -357,7 +412,7 @@ func (h *helper) track(program string) error {
 	if !filepath.IsAbs(program) {
 		program = filepath.Join(string(h.order.Dir), program)
 	}
-	t, err := track.Install(program, h.order.allows)
+	t, err := track.Install(program, h.order.allows, h.hold, h.tell)
 	if err != nil {
 		return err
 	}
@@ -366,6 +421,12 @@ func (h *helper) track(program string) error {
 	go t.Listen(listening)
 	<-listening
 	return nil
+}
+
+// tell lets Phantom know of an address while the program still waits for its
+// connection. If nobody hears it, the tree is about to end.
+func (h *helper) tell(address string) {
+	_ = json.NewEncoder(h.line).Encode(report{Reached: address}) // one write, and the report comes after the tree
 }
 
 // allows reports whether Landlock was told to let an operation through.

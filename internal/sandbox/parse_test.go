@@ -27,6 +27,9 @@ func TestParseStat(t *testing.T) {
 		{"cut short", "9 (sleep) S 7 42", false},
 		{"a word for a number", strings.Replace(stat(9, "sleep"), "12345", "soon", 1), false},
 	}
+	if p, err := parseStat([]byte(strings.Replace(stat(9, "sleep"), "4194560", "4194624", 1))); err != nil || !p.forked { // with PF_FORKNOEXEC
+		t.Errorf("a process that has begun nothing: %+v, %v", p, err)
+	}
 	want := process{pid: 9, parent: 7, group: 42, state: 'S', start: 12345, cpu: 37 * tick, resident: 50 * int64(os.Getpagesize())}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ type process struct {
 	pid, parent int
 	group       int
 	state       byte
+	forked      bool          // it has not begun a program of its own
 	start       uint64        // clock ticks since boot: with the pid it names a process for good
 	cpu         time.Duration // its own and that of the children it has reaped
 	resident    int64         // bytes
@@ -26,11 +27,15 @@ func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
 // The kernel reports times to programs in this unit on every architecture.
 const tick = time.Second / 100
 
+// forkedOnly is the kernel's PF_FORKNOEXEC.
+const forkedOnly = 0x40
+
 // Fields of /proc/<pid>/stat, counted from the one after the name.
 const (
 	statState   = 0
 	statParent  = 1
 	statGroup   = 2
+	statFlags   = 6
 	statCPU     = 11 // utime, stime, cutime, cstime
 	statStart   = 19
 	statRSS     = 21
@@ -61,6 +66,11 @@ func parseStat(b []byte) (process, error) {
 	if p.group, err = strconv.Atoi(string(f[statGroup])); err != nil {
 		return process{}, errStat
 	}
+	flags, err := strconv.ParseUint(string(f[statFlags]), 10, 64)
+	if err != nil {
+		return process{}, errStat
+	}
+	p.forked = flags&forkedOnly != 0
 	for _, field := range f[statCPU : statCPU+4] {
 		n, err := strconv.ParseInt(string(field), 10, 64)
 		if err != nil {

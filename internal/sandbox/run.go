@@ -39,17 +39,21 @@ type order struct {
 	Env     []raw
 	Dir     raw
 	Network bool
-	Limits  Limits
-	Grants  []grant
-	Mounts  mountPlan
-	UID     int // 0 keeps the user
-	Record  raw // where the helper notes who is in the tree
-	Track   bool
-	Pinned  bool // the last file is the directory to start in
+	// Loopback: the tree is alone in a network namespace, and may speak to itself.
+	Loopback bool
+	Limits   Limits
+	Grants   []grant
+	Mounts   mountPlan
+	UID      int // 0 keeps the user
+	Record   raw // where the helper notes who is in the tree
+	Track    bool
+	Pinned   bool // the last file is the directory to start in
 }
 
-// report is what the helper has to say at the end.
+// report is what the helper has to say at the end, or of an address when the
+// tree reaches for it.
 type report struct {
+	Reached  string `json:",omitempty"`
 	Error    string `json:",omitempty"` // why the program could not be started
 	Code     int
 	Signal   int
@@ -200,6 +204,7 @@ func (s *Sandbox) order(spec Spec) (order, func(), error) {
 		}
 		o.Env = raws(withHome(spec.Env, private, o.Level < Full))
 	}
+	o.Loopback = spec.Loopback && !spec.Network && o.Level == Full
 	switch {
 	case spec.Dir != "":
 	case spec.Profile == Tool:

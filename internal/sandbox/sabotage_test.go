@@ -62,6 +62,8 @@ func TestEachControlIsNeeded(t *testing.T) {
 		{capabilities, Full, Computer, true, "give a file away", true},
 		{descriptors, Kernel, Computer, true, "find an inherited descriptor", false},
 		{limits, Kernel, Computer, true, "write a 10 GB file", false},
+		{threads, Kernel, Computer, true, "reach a thread of the helper", false},
+		{threads, Full, Tool, false, "reach a thread of the helper", false},
 	}
 	program := memoryFile(t)
 	for _, row := range rows {

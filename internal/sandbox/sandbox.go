@@ -108,6 +108,12 @@ type Spec struct {
 	Stdout  io.Writer // nil: /dev/null
 	Stderr  io.Writer
 	Network bool
+	// Loopback, without Network: the tree may speak to itself, over a loopback
+	// interface of its own. Below level full there are no sockets then.
+	Loopback bool
+	// Reached, if set, hears of the first addresses beyond this machine that a
+	// tracked tree reaches for, as it does; until it returns, nothing more is heard.
+	Reached func(address string)
 	Extra   *os.File // becomes descriptor 3 of the child, which has no others beyond the standard ones
 	Limits  Limits
 }

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,6 +109,44 @@ func TestRunsAtEveryLevel(t *testing.T) {
 			got := bash(t, s, Spec{}, "pwd; echo $0; exit 3")
 			if want := c.Workspace + "\nbash"; got.out != want || got.Code != 3 {
 				t.Errorf("got %q exit %d, want %q exit 3", got.out, got.Code, want)
+			}
+		})
+	}
+}
+
+// TestLoopback has a program serve and ask itself, where it must not speak to
+// anybody else.
+func TestLoopback(t *testing.T) {
+	const talk = `import socket
+l = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(l.getsockname())
+c.send(b"heard"); print(l.accept()[0].recv(5).decode())
+for address in (("192.0.2.1", 80), ("127.0.0.1", int("$PORT"))):
+    try:
+        socket.create_connection(address, 2); print("reached", address)
+    except OSError: pass
+`
+	theirs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	_, port, _ := net.SplitHostPort(theirs.Addr().String())
+	for _, row := range []struct {
+		level   Level
+		network bool // asked for, too
+		want    string
+	}{{Full, false, "heard\n"}, {Kernel, false, ""}, {Full, true, "heard\nreached ('127.0.0.1', " + port + ")\n"}} {
+		t.Run(fmt.Sprintf("%s, network %v", row.level, row.network), func(t *testing.T) {
+			c := place(t)
+			s := build(t, row.level, c)
+			var out bytes.Buffer
+			_, err := s.Run(t.Context(), Spec{
+				Profile: Computer, Argv: []string{"/usr/bin/python3", "-c", strings.ReplaceAll(talk, "$PORT", port)}, Dir: c.Workspace, Env: []string{"PATH=/usr/bin:/bin"},
+				Network: row.network, Loopback: true, Stdout: &out,
+			})
+			if err != nil || out.String() != row.want {
+				t.Errorf("it said %q, %v, want %q", out.String(), err, row.want)
 			}
 		})
 	}

@@ -54,7 +54,7 @@ func (s *Sandbox) tryProbe(ctx context.Context) error {
 	s.config.Readable = append(slices.Clone(readable), self)
 	defer func() { s.config.Readable = readable }()
 	argv := append(slices.Clone(s.config.Self), stageProbe, s.level.String(), bait)
-	exit, err := s.Run(ctx, Spec{Profile: Computer, Argv: argv, Dir: "/", Env: []string{"LANG=C"}, Stdout: &out, Stderr: &out})
+	exit, err := s.Run(ctx, Spec{Profile: Computer, Argv: argv, Dir: "/", Env: []string{"LANG=C"}, Stdout: &out, Stderr: &out, Loopback: true})
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,14 @@ func tryAll(level Level, bait string) error {
 	}
 	if fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, 0); err == nil {
 		return errors.Join(errors.New("a netlink socket could be opened"), unix.Close(fd))
+	}
+	// Where it has a network of its own, nothing leads out of it. Connecting a
+	// datagram socket asks for a route, and sends nothing.
+	if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); err == nil {
+		out := unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{192, 0, 2, 1}})
+		if err := unix.Close(fd); out == nil || err != nil {
+			return errors.Join(errors.New("an address beyond this machine has a route"), err)
+		}
 	}
 	if err := unix.Unshare(0); !errors.Is(err, unix.EPERM) {
 		return errors.New("the system call filter is not in force")

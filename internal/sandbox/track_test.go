@@ -280,3 +280,44 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 	asOrdinary(t, "^(TestTracker|TestEachControl|TestSelfTest|TestDirectory|TestSecretsGo|TestToolProfile)")
 }
+
+// TestTrackerHearsOfAddresses reaches for addresses beyond this machine, by
+// whatever call, and for others.
+func TestTrackerHearsOfAddresses(t *testing.T) {
+	const dial = "import socket, threading\nsocket.setdefaulttimeout(0.01)\n"
+	rows := []struct {
+		name, script string
+		want         string // "" if there is nothing to hear of
+	}{
+		{"a connection", dial + "try: socket.create_connection((\"192.0.2.1\", 80))\nexcept OSError: pass", "192.0.2.1:80"},
+		{"a connection by IPv6", dial + "s = socket.socket(socket.AF_INET6)\ntry: s.connect((\"2001:db8::1\", 443))\nexcept OSError: pass", "[2001:db8::1]:443"},
+		{"an old address in a new one", dial + "s = socket.socket(socket.AF_INET6)\ntry: s.connect((\"::ffff:192.0.2.2\", 443))\nexcept OSError: pass", "192.0.2.2:443"},
+		{"a datagram", dial + "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ntry: s.sendto(b\"x\", (\"192.0.2.3\", 9))\nexcept OSError: pass", "192.0.2.3:9"},
+		{"a thread's connection", dial + "def f():\n  try: socket.create_connection((\"192.0.2.4\", 80))\n  except OSError: pass\nt = threading.Thread(target=f); t.start(); t.join()", "192.0.2.4:80"},
+		{"this machine", dial + "l = socket.create_server((\"127.0.0.1\", 0)); c = socket.create_connection(l.getsockname()); c.send(b\"x\")", ""},
+		{"this machine by IPv6, and by no address", dial + "for f, a in ((socket.AF_INET6, \"::1\"), (socket.AF_INET, \"0.0.0.0\")):\n  try: socket.socket(f).connect((a, 1))\n  except OSError: pass", ""},
+		{"the servers of names", dial + "for line in open(\"/etc/resolv.conf\"):\n  w = line.split()\n  if w[:1] == [\"nameserver\"]:\n    s = socket.socket(socket.AF_INET6 if \":\" in w[1] else socket.AF_INET, socket.SOCK_DGRAM)\n    try: s.connect((w[1], 53))\n    except OSError: pass", ""},
+		{"somebody else at their port", dial + "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ntry: s.sendto(b\"x\", (\"192.0.2.5\", 53))\nexcept OSError: pass", "192.0.2.5:53"},
+		{"a named socket", dial + "try: socket.socket(socket.AF_UNIX).connect(\"nothing\")\nexcept OSError: pass", ""},
+		{"nothing", "pass", ""},
+	}
+	for _, level := range trackedLevels {
+		c := place(t)
+		s := build(t, level, c)
+		for _, row := range rows {
+			t.Run(level.String()+"/"+row.name, func(t *testing.T) {
+				var heard []string
+				exit, err := s.Run(t.Context(), Spec{
+					Profile: Computer, Argv: []string{"/usr/bin/python3", "-c", row.script}, Dir: c.Workspace, Env: []string{"PATH=/usr/bin:/bin"}, Network: true,
+					Reached: func(address string) { heard = append(heard, address) },
+				})
+				if err != nil || !exit.Tracked || exit.Code != 0 {
+					t.Fatalf("exit = %+v, %v", exit, err)
+				}
+				if got := strings.Join(heard, " "); got != row.want {
+					t.Errorf("heard of %q, want %q", got, row.want)
+				}
+			})
+		}
+	}
+}

@@ -14,8 +14,27 @@ const (
 	maxLabel = 64
 
 	armourBegin, armourEnd, armourDash = "-----BEGIN ", "-----END ", "-----"
-	puttyBegin                         = "Private-Lines:"
+	puttyBegin, puttyEnd               = "Private-Lines:", "Private-MAC:"
 )
+
+// openBlock returns where in the text a block of armour begins that has no end
+// in it, or its length; open says that it begins within one.
+func openBlock(text []byte, open bool) int {
+	begin := -1
+	if open {
+		begin = 0
+	}
+	for _, head := range []string{armourBegin, puttyBegin} {
+		begin = max(begin, bytes.LastIndex(text, []byte(head)))
+	}
+	if begin < 0 || bytes.Contains(text[begin:], []byte(puttyEnd)) {
+		return len(text)
+	}
+	if _, label, ended := bytes.Cut(text[begin:], []byte(armourEnd)); ended && (bytes.Contains(label, []byte(armourDash)) || bytes.IndexByte(label, '\n') >= 0) {
+		return len(text)
+	}
+	return begin
+}
 
 // armour returns the cover of the head of a private key in text form; its lines
 // follow, however many.

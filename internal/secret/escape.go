@@ -219,10 +219,14 @@ func (l layers) head(b []byte, p, lo int) (key uint64, encoded bool) {
 // matches reports where form ends if it begins at b[p:], whatever of it is
 // encoded or wrapped.
 func (l layers) matches(b []byte, p, lo int, form string) (end int, ok bool) {
-	for q := 0; q < len(form); {
-		if p >= len(b) {
-			return 0, false
-		}
+	end, q, ok := l.follow(b, p, lo, form)
+	return end, ok && q == len(form)
+}
+
+// follow reads form at b[p:] as far as both go; ok says that they do not
+// differ, end and q where it ended in b and in form.
+func (l layers) follow(b []byte, p, lo int, form string) (end, q int, ok bool) {
+	for q < len(form) && p < len(b) {
 		c := b[p]
 		if is(c, escape) && (c != form[q] || c == '\\' || c == '%' || c == '&') {
 			if took, gave, ok := l.unescape(b, p, lo, form[q:]); ok {
@@ -231,11 +235,11 @@ func (l layers) matches(b []byte, p, lo int, form string) (end int, ok bool) {
 			}
 		}
 		if c != form[q] && (c != '+' || form[q] != ' ') {
-			return 0, false
+			return 0, 0, false
 		}
 		p, q = p+1, q+1
 	}
-	return p, true
+	return p, q, true
 }
 
 // unescape reads one encoded character that the form goes on with: it took

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"phantom/internal/secret/kind"
 )
 
 // TestKindsAreAllShown: every kind of the table has an example beside it, so
@@ -22,16 +24,16 @@ func TestKindsAreAllShown(t *testing.T) {
 			}
 		}
 	}
-	for _, k := range kinds {
+	for _, k := range kind.All {
 		shown := false
 		for _, e := range examples {
-			shown = shown || strings.Contains(e, k.head)
+			shown = shown || strings.Contains(e, k.Head)
 		}
 		if !shown {
-			t.Errorf("no example of %q in testdata", k.head)
+			t.Errorf("no example of %q in testdata", k.Head)
 		}
 	}
-	if len(kinds) < 40 {
-		t.Errorf("%d kinds, want 40 or more", len(kinds))
+	if len(kind.All) < 40 {
+		t.Errorf("%d kinds, want 40 or more", len(kind.All))
 	}
 }

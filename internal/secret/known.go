@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -221,4 +222,66 @@ func (k *known) longest(v view, forms []string) int {
 		}
 	}
 	return end
+}
+
+const (
+	// near is how close to the end of a text every form is tried: there may be
+	// too little of it to be looked up.
+	near = 64
+	// minFold is how much of an encoded value must stand before the end of a
+	// line for it to count as one that goes on in the next: with less, every
+	// other line would end in one.
+	minFold = 4
+)
+
+// unfinished returns the first byte from from on at which a value begins that
+// the end of the text cuts off, or end.
+func (k *known) unfinished(text []byte, from, end int) int {
+	for p := max(from, end-k.reach); p < end; p++ {
+		if k.goesOn(view{text: text[:end], at: p, low: max(0, p-maxBack)}) {
+			return p
+		}
+	}
+	return end
+}
+
+// goesOn reports whether the text ends within a value that begins at v.at.
+func (k *known) goesOn(v view) bool {
+	if len(v.text)-v.at <= near {
+		for _, forms := range k.forms {
+			if v.cuts(forms) {
+				return true
+			}
+		}
+		rest := string(v.text[v.at:])
+		for _, words := range k.words {
+			if slices.ContainsFunc(words, func(w string) bool { return len(w) > len(rest) && strings.HasPrefix(w, rest) }) {
+				return true
+			}
+		}
+		return false
+	}
+	plain := keyOf(v.text[v.at:])
+	if k.has(plain) && v.cuts(k.forms[plain]) {
+		return true
+	}
+	for _, l := range []layers{all, one} {
+		if key, encoded := l.head(v.text, v.at, v.low); encoded && k.has(key) && v.cuts(k.forms[key]) {
+			return true
+		}
+	}
+	return false
+}
+
+// cuts reports whether the end of the text cuts off one of the forms.
+func (v view) cuts(forms []string) bool {
+	for _, form := range forms {
+		for _, l := range []layers{all, one} {
+			end, q, ok := l.follow(v.text, v.at, v.low, form)
+			if ok && end == len(v.text) && q < len(form) && (q >= minFold || strings.ContainsFunc(form[:q], func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII })) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -3,6 +3,8 @@ package secret
 import (
 	"bytes"
 	"io"
+	"slices"
+	"unicode/utf8"
 )
 
 // chunk is how much of a stream is decided at once, at least, so that small
@@ -11,8 +13,8 @@ const chunk = 16 << 10
 
 // Writer returns a stream that passes text on without secrets: the same text
 // that String gives for the whole, wherever the writes are cut. It holds back
-// some of what was written. Flush passes on the whole lines of that; Close
-// writes the rest and does not close w.
+// some of what was written. Flush passes on the whole lines of that, FlushWords
+// the whole words; Close writes the rest and does not close w.
 func (r *Redactor) Writer(w io.Writer) *Stream {
 	return &Stream{redactor: r, to: w, chunk: chunk, at: scan{encoded: -1}}
 }
@@ -70,18 +72,60 @@ func (s *Stream) decide(f *finder, upto, end int) error {
 }
 
 // Flush passes on the whole lines of what is held back, as if the text ended
-// with them: for a reader who waits while the writer does. A block that has
-// begun, as private keys do, is held back until its end has come.
+// with them: for a reader who waits while the writer does. Lines are held back
+// from where a known value has begun that they do not end, and from where a
+// block has, as private keys do, until its end has come, however long that is.
 func (s *Stream) Flush() error {
-	held := s.text[s.done:]
-	n := bytes.LastIndexByte(held, '\n') + 1
-	if begin := bytes.LastIndex(held[:n], []byte(armourBegin)); begin >= 0 && !bytes.Contains(held[begin:n], []byte(armourEnd)) {
-		n = begin
+	return s.pass(len(s.text), func(text []byte) int { return bytes.LastIndexByte(text, '\n') + 1 })
+}
+
+// FlushWords passes on the whole words of what is held back: for a reader who
+// follows a text while it is made. Beside what Flush holds back it keeps a line
+// in which a name could make what follows secret until the line is whole.
+func (s *Stream) FlushWords() error {
+	end := len(s.text)
+	if line := bytes.LastIndexByte(s.text, '\n') + 1; names(s.text[line:]) {
+		end = max(line, s.done)
 	}
-	if n == 0 || s.at.armour {
+	return s.pass(end, wordEnd)
+}
+
+// wordEnd returns where the last whole word of a text ends. Letters beyond ASCII
+// stand alone: there are scripts that put no space between words, and no key of
+// a known kind has one.
+func wordEnd(text []byte) int {
+	for n := len(text); n > 0; {
+		r, size := utf8.DecodeLastRune(text[:n])
+		if isOneOf(byte(r), " \t\n") && size == 1 || size > 1 {
+			return n
+		}
+		n -= size
+	}
+	return 0
+}
+
+// pass passes on what is held back before end, up to the last border in it that
+// is not within something unfinished.
+func (s *Stream) pass(end int, border func(text []byte) int) error {
+	held := s.text[s.done:end]
+	held = held[:border(held)]
+	end = s.done + len(held)
+	f := s.redactor.current()
+	upto := min(openBlock(held, s.at.armour), f.known.unfinished(s.text, s.done, end)-s.done)
+	upto = border(held[:upto])
+	if upto == 0 {
 		return nil
 	}
-	return s.decide(s.redactor.current(), s.done+n, s.done+n)
+	return s.decide(f, s.done+upto, end)
+}
+
+// naming are parts of every name that makes what follows it secret.
+var naming = []string{"pass", "pwd", "secret", "token", "auth", "credential", "key", "cookie", "signature", "bearer", "basic"}
+
+// names reports whether a name of a secret may stand in the text.
+func names(text []byte) bool {
+	text = bytes.ToLower(text)
+	return slices.ContainsFunc(naming, func(part string) bool { return bytes.Contains(text, []byte(part)) })
 }
 
 // Close implements io.Closer.

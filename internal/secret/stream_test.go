@@ -2,8 +2,11 @@ package secret
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -185,5 +188,127 @@ func TestFlush(t *testing.T) {
 			t.Errorf("after %q came %q, want %q", step.in, got, step.want)
 		}
 		out.Reset()
+	}
+}
+
+// manyLines are values of several lines.
+func manyLines() map[string]string {
+	return map[string]string{
+		"a private key":        strings.TrimSpace(privateKey(12, "\n")),
+		"a key of PuTTY":       "PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 2\n" + draw("{c64}") + "\n" + draw("{c40}") + "\nPrivate-MAC: 00",
+		"an account in JSON":   "{\n  \"type\": \"service_account\",\n  \"id\": \"" + draw("{a20}") + "\",\n  \"shape\": \"none of these: " + draw("{a12}") + "\"\n}",
+		"other letters":        "ä漢字\nÜber zwei Zeilen\nñandú",
+		"words in short lines": "a\nb\n\ncorrect\nhorse battery\nstaple",
+	}
+}
+
+// TestFlushHidesNothing: however often somebody waits for what has come, what is
+// shown in the end is what the whole text gives, of a value over many lines too.
+func TestFlushHidesNothing(t *testing.T) {
+	var corpus strings.Builder
+	for _, text := range ordinary(t) {
+		corpus.WriteString(text.text)
+	}
+	for _, k := range examples(t, "kinds.tsv") {
+		corpus.WriteString("It is " + k.text + " indeed, and password: " + k.text + "\r\n" + "x=1 --token " + k.text + " y\n")
+	}
+	corpus.WriteString(privateKey(40, "\n") + "Authorization: Bearer " + planted + "\n")
+	type sample struct {
+		name, text string
+		known      []Value
+	}
+	samples := []sample{{"the corpora", corpus.String(), []Value{New(planted)}}}
+	for name, value := range manyLines() {
+		reversed := []byte(value)
+		slices.Reverse(reversed)
+		var text strings.Builder
+		for _, part := range []string{
+			value, "on the line: " + value + " so", strings.ReplaceAll(value, "\n", "\r\n"), string(reversed),
+			wrapped(base64.StdEncoding.EncodeToString([]byte(value)), 76, "\n"), wrapped(hex.EncodeToString([]byte("x"+value)), 60, "\n"),
+		} {
+			// So far apart that one is not taken for the next line of the other.
+			text.WriteString(part + "\n" + strings.Repeat("There is more of the same here.\n", 12))
+		}
+		samples = append(samples, sample{name, text.String(), []Value{New(value), New(planted)}})
+	}
+	for _, sample := range samples {
+		r := NewRedactor(sample.known...)
+		want := r.String(sample.text)
+		for how, flush := range map[string]func(*Stream) error{"lines": (*Stream).Flush, "words": (*Stream).FlushWords} {
+			for _, size := range []int{1, 7, 64, 1000} {
+				if size == 1 && sample.name == "the corpora" {
+					continue // a hundred thousand looks at all that is held
+				}
+				parts := wrappedParts(sample.text, size)
+				if size == 64 {
+					parts = slices.Collect(strings.Lines(sample.text))
+				}
+				var out bytes.Buffer
+				w := r.Writer(&out)
+				for _, part := range parts {
+					if _, err := io.WriteString(w, part); err != nil {
+						t.Fatal(err)
+					}
+					if err := flush(w); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if got := out.String(); got != want {
+					at := 0
+					for at < min(len(got), len(want)) && got[at] == want[at] {
+						at++
+					}
+					t.Errorf("%s, %s flushed after parts of %d: from byte %d on %.120q, want %.120q", sample.name, how, size, at, got[at:], want[at:])
+				}
+			}
+		}
+	}
+}
+
+// TestFlushWords: words of ordinary text pass at once; a word, and a line that
+// names a secret, when they are whole.
+func TestFlushWords(t *testing.T) {
+	var out bytes.Buffer
+	w := NewRedactor(New("correct horse battery")).Writer(&out)
+	for _, step := range []struct{ in, want string }{
+		{"I look at th", "I look at "},
+		{"e files. AKIAABCD", "the files. "},
+		{"EFGHIJKLMNOP is one", "[redacted] is "},
+		{" correct ", "one "},
+		{"horse ", ""},
+		{"power\n", "correct horse power\n"},
+		{"これは\xe7\xa7", "これは"},
+		{"\x98密ab", "秘密"},
+		{" the pass", ""},
+		{"word: ", ""},
+		{"q1w2e3r4", ""},
+		{"t5 \nthen ", "ab the password: [redacted] \nthen "},
+		{"-----BEGIN RSA PRIVATE KEY-----\n", ""},
+		{draw("{c64}") + "\n", ""},
+		{"-----END RSA ", ""},
+		{"PRIVATE KEY-----\nthree ", "[redacted]\nthree "},
+	} {
+		if _, err := w.Write([]byte(step.in)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.FlushWords(); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); got != step.want {
+			t.Errorf("after %q came %q, want %q", step.in, got, step.want)
+		}
+		out.Reset()
+	}
+}
+
+// TestNamesAreNoticed: each name that makes a value secret holds its line back.
+func TestNamesAreNoticed(t *testing.T) {
+	for _, name := range append(slices.Clone(secretNames), "_KEY", "Authorization", "Set-Cookie", "Bearer", "Basic") {
+		if !names([]byte("my " + strings.ToUpper(name))) {
+			t.Errorf("%s is not noticed", name)
+		}
 	}
 }

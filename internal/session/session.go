@@ -56,6 +56,33 @@ func (s *Store) Open(ctx context.Context, tx *store.Tx, conversation phantom.Con
 	return id, nil
 }
 
+// Session is one of a conversation's stretches of memory.
+type Session struct {
+	ID            phantom.SessionID
+	Conversation  phantom.ConversationID
+	Started, Last time.Time // Last is when a turn last began
+}
+
+// List returns the sessions whose last turn is newest, newest first.
+func (s *Store) List(ctx context.Context, limit int) ([]Session, error) {
+	rows, err := s.db.Query(ctx, `SELECT id, conversation, started_at, last_turn_at FROM sessions ORDER BY last_turn_at DESC, id DESC LIMIT ?`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	defer rows.Close()
+	var list []Session
+	for rows.Next() {
+		var one Session
+		var started, last int64
+		if err := rows.Scan(&one.ID, &one.Conversation, &started, &last); err != nil {
+			return nil, fmt.Errorf("list sessions: %w", err)
+		}
+		one.Started, one.Last = phantom.FromMicros(started), phantom.FromMicros(last)
+		list = append(list, one)
+	}
+	return list, rows.Err()
+}
+
 // History returns the messages that a prompt of the session shows, in order.
 func (s *Store) History(ctx context.Context, id phantom.SessionID) ([]llm.Message, error) {
 	rows, err := s.db.Query(ctx, `SELECT role, content FROM messages WHERE session = ? AND replaced = 0 ORDER BY seq`, id)

@@ -39,8 +39,8 @@ func (l *Ledger) Report(ctx context.Context, now time.Time) (Report, error) {
 		return Report{}, fmt.Errorf("read spend: %w", err)
 	}
 	for query, shares := range map[string]*[]Share{
-		`SELECT model, count(*), sum(cost) FROM spend_entries WHERE at >= ? GROUP BY model ORDER BY 3 DESC, 1`:     &r.ByModel,
-		`SELECT channel, count(*), sum(cost) FROM spend_entries WHERE at >= ? GROUP BY channel ORDER BY 3 DESC, 1`: &r.ByChannel,
+		sharesOfModels:   &r.ByModel,
+		sharesOfChannels: &r.ByChannel,
 		`SELECT purpose, count(*), sum(cost) FROM spend_entries WHERE at >= ? GROUP BY purpose ORDER BY 3 DESC, 1`: &r.ByPurpose,
 	} {
 		if *shares, err = l.shares(ctx, query, month); err != nil {
@@ -49,6 +49,39 @@ func (l *Ledger) Report(ctx context.Context, now time.Time) (Report, error) {
 	}
 	return r, nil
 }
+
+// Since returns how many calls there were since a time, what they cost, and
+// the shares of models and channels in that.
+func (l *Ledger) Since(ctx context.Context, since time.Time) (total Share, byModel, byChannel []Share, err error) {
+	err = l.db.QueryRow(ctx, `SELECT count(*), coalesce(sum(cost), 0) FROM spend_entries WHERE at >= ?`, phantom.Micros(since)).Scan(&total.Calls, &total.Cost)
+	if err != nil {
+		return Share{}, nil, nil, fmt.Errorf("read spend: %w", err)
+	}
+	if byModel, err = l.shares(ctx, sharesOfModels, since); err != nil {
+		return Share{}, nil, nil, err
+	}
+	byChannel, err = l.shares(ctx, sharesOfChannels, since)
+	return total, byModel, byChannel, err
+}
+
+// SpentOn returns what was spent for purposes since a time, calls under way
+// counted at their worst case.
+func (l *Ledger) SpentOn(ctx context.Context, since time.Time, purposes ...string) (phantom.MicroUSD, error) {
+	var sum phantom.MicroUSD
+	for _, purpose := range purposes {
+		var cost phantom.MicroUSD
+		if err := l.db.QueryRow(ctx, `SELECT coalesce(sum(cost), 0) FROM spend_entries WHERE at >= ? AND purpose = ?`, phantom.Micros(since), purpose).Scan(&cost); err != nil {
+			return 0, fmt.Errorf("read spend on %s: %w", purpose, err)
+		}
+		sum += cost
+	}
+	return sum, nil
+}
+
+const (
+	sharesOfModels   = `SELECT model, count(*), sum(cost) FROM spend_entries WHERE at >= ? GROUP BY model ORDER BY 3 DESC, 1`
+	sharesOfChannels = `SELECT channel, count(*), sum(cost) FROM spend_entries WHERE at >= ? GROUP BY channel ORDER BY 3 DESC, 1`
+)
 
 func (l *Ledger) shares(ctx context.Context, query string, since time.Time) ([]Share, error) {
 	rows, err := l.db.Query(ctx, query, phantom.Micros(since))

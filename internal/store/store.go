@@ -178,3 +178,21 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", path)
 	return classify("back up database to "+path, path, errors.Join(err, pool.Close()))
 }
+
+// Scrub takes what was deleted out of the write-ahead log as well, where it
+// stands until a checkpoint; in the file itself secure_delete has overwritten
+// it. It waits for readers, and fails if one does not end within the time that
+// every statement waits for another.
+func (db *DB) Scrub(ctx context.Context) error {
+	if db.write == nil {
+		return ErrReadOnly
+	}
+	var busy, logged, moved int
+	if err := db.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved); err != nil {
+		return classify("scrub database", db.path, err)
+	}
+	if busy != 0 {
+		return fmt.Errorf("scrub database %s: a long read is under way: try again when it is over", db.path)
+	}
+	return nil
+}

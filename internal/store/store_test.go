@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pressly/goose/v3"
+
 	"phantom/internal/store"
 	"phantom/internal/store/storetest"
 )
@@ -219,5 +221,76 @@ func BenchmarkCommit(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestOlderHomeKeepsItsOpenIntents: a phantom that was killed before it was
+// upgraded finds afterwards what it had begun.
+func TestOlderHomeKeepsItsOpenIntents(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "phantom.db")
+	old, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, old, os.DirFS("migrations"), goose.WithTableName("schema_history"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), 5); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Exec(`INSERT INTO audit_log (seq, at, kind, intent, surface, principal, method, tool, target, input, input_mac, turn, call, outcome, detail, duration_us, cost)
+		SELECT column1, 0, column2, column3, '', '', '', '', '', '', '', '', '', '', '', 0, 0
+		FROM (VALUES (1, 'intent', NULL), (2, 'outcome', 1), (3, 'intent', NULL), (4, 'refusal', NULL), (5, 'intent', NULL), (6, 'outcome', 5))`); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), store.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var n, seq int
+	if err := db.QueryRow(t.Context(), `SELECT count(*), max(seq) FROM audit_open`).Scan(&n, &seq); err != nil || n != 1 || seq != 3 {
+		t.Errorf("%d open intents, the last %d, %v; want row 3 alone", n, seq, err)
+	}
+}
+
+// TestSnapshot: what is written meanwhile is not in it.
+func TestSnapshot(t *testing.T) {
+	db := storetest.Open(t)
+	count := func(q interface {
+		QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+	},
+	) (n int) {
+		t.Helper()
+		if err := q.QueryRow(t.Context(), `SELECT count(*) FROM audit_open`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	view, err := db.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(view); n != 0 {
+		t.Fatalf("%d rows at first", n)
+	}
+	if err := db.WithTx(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `INSERT INTO audit_open (seq) VALUES (1)`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if in, now := count(view), count(db); in != 0 || now != 1 {
+		t.Errorf("%d rows in the view and %d now, want 0 and 1", in, now)
+	}
+	if err := view.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := view.Query(t.Context(), `SELECT 1`); err == nil {
+		t.Error("a closed view can be read")
 	}
 }

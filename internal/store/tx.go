@@ -73,3 +73,34 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 // Raw returns the transaction itself, for package job only: River inserts its
 // jobs with it.
 func (t *Tx) Raw() *sql.Tx { return t.tx }
+
+// Snapshot is a view of the database as it was at its first read, whatever is
+// written meanwhile. It is for one goroutine at a time.
+type Snapshot struct {
+	tx   *sql.Tx
+	path string
+}
+
+// Snapshot opens a view. It keeps one of the few reading connections, and the
+// write-ahead log from shrinking, until Close or the end of ctx.
+func (db *DB) Snapshot(ctx context.Context) (*Snapshot, error) {
+	tx, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, classify("begin", db.path, err)
+	}
+	return &Snapshot{tx: tx, path: db.path}, nil
+}
+
+// Query reads rows of the view.
+func (s *Snapshot) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := s.tx.QueryContext(ctx, query, args...)
+	return rows, classify("read", s.path, err)
+}
+
+// QueryRow reads one row of the view.
+func (s *Snapshot) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return s.tx.QueryRowContext(ctx, query, args...)
+}
+
+// Close gives the view up.
+func (s *Snapshot) Close() error { return rollback(s.tx) }

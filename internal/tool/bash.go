@@ -6,14 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"phantom/internal/phantom"
 	"phantom/internal/policy"
 	"phantom/internal/sandbox"
+	"phantom/internal/tool/capture"
 	"phantom/internal/tool/file"
 )
 
@@ -57,6 +62,12 @@ type order struct {
 	// exposed is what the command itself can bring in: it has the network, and
 	// a use for it.
 	exposed phantom.Taint
+	// fetched is what it has brought in if it is found to have used the network;
+	// none if it has none.
+	fetched phantom.Taint
+	reached *atomic.Bool // it has reached out so far
+	// opaque: it runs programs of which nobody knows whether they do so.
+	opaque bool
 	// withheld says why it runs without the network.
 	withheld string
 	secrets  map[string]string
@@ -75,18 +86,19 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 	case in.Background:
 		limit = maxTimeout
 	}
-	cwd, err := c.cwd(ctx)
+	cwd, err := c.dirs.Of(ctx)
 	if err != nil {
 		return plan{}, err
 	}
-	o := order{line: in.Command, cwd: cwd, limit: limit, secrets: in.Secrets}
+	o := order{line: in.Command, cwd: cwd, limit: limit, secrets: in.Secrets, reached: new(atomic.Bool)}
 	p := plan{verdict: c.Guard.Command(in.Command, cwd), target: cwd, summary: in.Command, exact: in.Command}
 	p.lasting = p.verdict.Decision == phantom.Ask
 	judged := p.verdict
 	if p.verdict, err = c.reach(ctx, in, &o, judged); err != nil {
 		return plan{}, err
 	}
-	p.tainted = !phantom.ReadingFrom(ctx).Taint.Clean() || p.verdict != judged
+	p.raised = p.verdict != judged
+	p.tainted = p.raised || !phantom.ReadingFrom(ctx).Taint.Clean()
 	if err := c.lend(ctx, in.Secrets, &p); err != nil {
 		return plan{}, err
 	}
@@ -103,7 +115,10 @@ func (c *Chain) planBash(ctx context.Context, in bashInput) (plan, error) {
 // reach decides whether a command gets the network. Where untrusted text is at
 // hand (what the model has read, or what the command finds where it runs), a
 // command that is not known to need the network goes without, one that only
-// fetches what guard.yaml lists has it, and every other one asks.
+// fetches what guard.yaml lists has it, and every other one asks. Where the
+// model has read none, one that speaks to the network asks if it can run, or be
+// led by, what was written beside such text; a program that was so written in the
+// place of another, even if it is to do nothing but fetch what is listed.
 func (c *Chain) reach(ctx context.Context, in bashInput, o *order, v phantom.Verdict) (phantom.Verdict, error) {
 	if !c.Shell.Network {
 		o.withheld = "guard.yaml gives commands no network"
@@ -114,23 +129,46 @@ func (c *Chain) reach(ctx context.Context, in bashInput, o *order, v phantom.Ver
 		return v, err
 	}
 	read := phantom.ReadingFrom(ctx).Taint
-	found := marked.Near(o.cwd)
 	reach := c.Guard.Network(in.Command, o.cwd)
+	near := reach.Code
+	for _, path := range reach.Code {
+		near = append(near, real(path))
+	}
+	planted := marked.Planted(c.looked(), in.Command)
+	found, code := marked.At(append(near, o.cwd)...).Add(planted...), marked.Code(near...).Add(planted...)
 	o.network = true
 	switch at := read.Add(found...); {
-	case at.Clean(), reach.Kind == policy.ReachListed:
+	case at.Clean(), reach.Kind == policy.ReachListed && planted.Clean():
 	case in.Network:
 		v = raise(v, at, "it asks for the network")
 	case reach.Kind == policy.ReachNone:
 		o.network = false
 		o.withheld = fmt.Sprintf("text from %s is at hand", at)
-	case !read.Clean() || !marked.Of(o.cwd).Clean() || marked.Mentioned(in.Command):
+	case !read.Clean() || !marked.Noted(o.cwd).Clean() || !marked.Named(in.Command).Clean():
 		v = raise(v, at, cmp.Or(reach.Verdict.Reason, "it speaks to the network"))
+	case !code.Clean():
+		v = raise(v, code, "it speaks to the network, and may run, or be led by, files that lie here")
 	}
-	if o.network && (in.Network || reach.Kind != policy.ReachNone) {
-		o.exposed = phantom.Taint{"the network, by " + c.line(in.Command, 80)}
+	if o.network {
+		o.fetched, o.opaque = phantom.Taint{"the network, by " + c.line(in.Command, 80)}, len(reach.Code) > 0
+		if in.Network || reach.Kind != policy.ReachNone || reach.Serves {
+			o.exposed = o.fetched
+		}
 	}
 	return v, nil
+}
+
+// looked are the directories where the shell looks for programs.
+func (c *Chain) looked() (dirs []string) {
+	for _, v := range c.Shell.Env {
+		if path, ok := strings.CutPrefix(v, "PATH="); ok {
+			for _, dir := range filepath.SplitList(path) {
+				dirs = append(dirs, real(dir))
+			}
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
 }
 
 // script runs the command and reports on fd 3 where it ended up. A command
@@ -139,7 +177,7 @@ const script = `trap 'builtin pwd -P >&3 2>/dev/null' EXIT; eval -- "$1"`
 
 // runBash runs one command to its end.
 func (c *Chain) runBash(ctx context.Context, o order) output {
-	var shown capture
+	var shown capture.Output
 	limited, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("timeout after %v: use a larger timeout_seconds or background", o.limit))
 	defer cancel()
 	out, dir := c.carryOut(limited, o, &shown)
@@ -152,7 +190,7 @@ func (c *Chain) runBash(ctx context.Context, o order) output {
 		out.text = strings.TrimSuffix(printed, "\n") + "\n" + out.text
 	}
 	if dir != "" && dir != o.cwd {
-		if err := c.setCWD(ctx, dir); err != nil {
+		if err := c.dirs.Set(ctx, dir); err != nil {
 			out.text += fmt.Sprintf("\n[the working directory stays %s: %v]", o.cwd, err)
 		} else {
 			out.text += fmt.Sprintf("\n[working directory is now %s]", dir)
@@ -163,13 +201,13 @@ func (c *Chain) runBash(ctx context.Context, o order) output {
 
 // carryOut runs a command and notes what it read and wrote. The output says how
 // it ended, not what it printed; dir is where it ended.
-func (c *Chain) carryOut(ctx context.Context, o order, shown *capture) (out output, dir string) {
+func (c *Chain) carryOut(ctx context.Context, o order, shown *capture.Output) (out output, dir string) {
 	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return failure("the command could not be run: %v", err), ""
 	}
-	if t := phantom.ReadingFrom(ctx).Taint.Add(o.exposed...); !t.Clean() || len(marked) > 0 {
-		if err := c.marks.Begin(ctx, o.call, t.Add(marked.Near(c.Places.Workspace)...)); err != nil {
+	if at := phantom.ReadingFrom(ctx).Taint.Add(o.exposed...); !at.Clean() || marked.Len() > 0 {
+		if err := c.marks.Begin(ctx, o.call, at, marked.Near(c.Places.Workspace)); err != nil {
 			return failure("the command could not be run: %v", err), ""
 		}
 	}
@@ -186,11 +224,15 @@ func (c *Chain) carryOut(ctx context.Context, o order, shown *capture) (out outp
 	}
 	out = output{failed: err != nil || exit.Code != 0 || exit.Killed != "", ran: true, exec: o.cwd + "$ " + c.line(o.line, summaryLimit)}
 	c.trace(ctx, &out, o, exit, before)
-	for _, t := range exit.Touched {
-		// What is gone may have been shown before, under its name or another.
-		if t.Op == sandbox.OpDelete && shown.String() != "" {
-			out.taint = out.taint.Add(marked.Near(t.Path)...)
+	if printed := shown.String(); printed != "" {
+		// What is gone may have been shown before, under its name or another, and
+		// names are text as well: those in it, and those of a directory.
+		for _, t := range exit.Touched {
+			if t.Op == sandbox.OpDelete {
+				out.taint = out.taint.Add(marked.Near(t.Path)...)
+			}
 		}
+		out.taint = out.taint.Add(marked.Noted(o.cwd)...).Add(marked.Shown(printed + "\n" + o.line)...)
 	}
 	if err != nil {
 		out.text = err.Error()
@@ -211,7 +253,7 @@ var errNotStarted = errors.New("the command could not be run")
 
 // shell runs a command in the sandbox and returns the directory it ended in.
 func (c *Chain) shell(ctx context.Context, o order, shown io.Writer) (exit sandbox.Exit, dir string, err error) {
-	if err := c.checkDir(o.cwd); err != nil { // it was judged a while ago
+	if err := c.dirs.Check(o.cwd); err != nil { // it was judged a while ago
 		return exit, "", fmt.Errorf("%w: working directory %s: %w", errNotStarted, o.cwd, err)
 	}
 	lent, err := c.resolve(ctx, o.secrets)
@@ -223,10 +265,19 @@ func (c *Chain) shell(ctx context.Context, o order, shown io.Writer) (exit sandb
 		return exit, "", err
 	}
 	defer func() { err = errors.Join(err, report.Close()) }()
-	exit, err = c.Sandbox.Run(ctx, sandbox.Spec{
+	spec := sandbox.Spec{
 		Profile: c.Shell.Profile, Argv: []string{c.Shell.Path, "--noprofile", "--norc", "-c", script, "bash", o.line},
-		Dir: o.cwd, Env: c.Shell.Env, Secrets: lent, Stdout: shown, Stderr: shown, Network: o.network, Extra: write,
-	})
+		Dir: o.cwd, Env: c.Shell.Env, Secrets: lent, Stdout: shown, Stderr: shown, Network: o.network, Loopback: true, Extra: write,
+	}
+	if o.network {
+		spec.Reached = func(string) {
+			o.reached.Store(true)
+			if err := c.marks.Reach(ctx, o.call, o.fetched); err != nil {
+				c.Log.LogAttrs(ctx, slog.LevelError, "a command that fetched could not be marked while it runs", slog.Any("error", err))
+			}
+		}
+	}
+	exit, err = c.Sandbox.Run(ctx, spec)
 	// Every process that could hold the other end is gone, so this read ends.
 	if err := errors.Join(err, write.Close()); err != nil {
 		return exit, "", err

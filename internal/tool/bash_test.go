@@ -3,13 +3,13 @@ package tool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"phantom/internal/audit"
+	"phantom/internal/tool/capture"
 )
 
 func TestBash(t *testing.T) {
@@ -40,33 +40,8 @@ func TestOutputCap(t *testing.T) {
 	b := setUp(t, nil)
 	got := b.call("bash", values{"command": "echo first; seq 1 2000000; echo last"})
 	wants(t, got, false, "bytes left out")
-	if !strings.HasPrefix(got.Content, "first\n") || !strings.HasSuffix(got.Content, "last\n") || len(got.Content) > headLimit+tailLimit+100 {
+	if !strings.HasPrefix(got.Content, "first\n") || !strings.HasSuffix(got.Content, "last\n") || len(got.Content) > capture.HeadLimit+capture.TailLimit+100 {
 		t.Errorf("%d bytes, from %.20q", len(got.Content), got.Content)
-	}
-}
-
-// Wherever the cut falls, no half of a secret stays beside it.
-func TestCutLeavesNoHalfSecret(t *testing.T) {
-	half := planted[:10]
-	for pad := headLimit - len(planted) - 8; pad < headLimit+8; pad++ {
-		var c capture
-		fmt.Fprintf(&c, "%s %s %s", strings.Repeat("x", pad), planted, strings.Repeat("word ", 20_000))
-		if text := strings.ReplaceAll(c.String(), planted, ""); strings.Contains(text, half) {
-			t.Fatalf("at %d the head ends in half a secret: %q", pad, text[headLimit-30:headLimit])
-		}
-	}
-	for pad := tailLimit - len(planted) - 8; pad < tailLimit+8; pad++ {
-		var c capture
-		fmt.Fprintf(&c, "%s %s %s", strings.Repeat("word ", 20_000), planted, strings.Repeat("x ", pad/2))
-		text := strings.ReplaceAll(c.String(), planted, "")
-		if strings.Contains(text, planted[len(planted)-10:]) {
-			t.Fatalf("at %d the tail begins with half a secret", pad)
-		}
-	}
-	var c capture
-	fmt.Fprintf(&c, "%s-----BEGIN PRIVATE KEY-----\n%s-----END PRIVATE KEY-----\nend", strings.Repeat("word\n", 20_000), strings.Repeat("MIIabc\n", tailLimit/7+10))
-	if strings.Contains(c.String(), "MIIabc") {
-		t.Error("the tail shows the end of a key block")
 	}
 }
 
@@ -180,6 +155,9 @@ func TestJobIsStopped(t *testing.T) {
 			turn, cancel := context.WithCancelCause(b.owner(t.Context()))
 			defer cancel(nil)
 			wants(t, b.callIn(turn, "bash", values{"command": "sleep 100", "background": true}), false, "job-1 started")
+			if of := b.JobsRun(); len(of) != 1 || of[0] != "terminal:main" {
+				t.Errorf("jobs run in %v", of)
+			}
 			tt.stop(b, cancel)
 			if tt.runs {
 				wants(t, b.call("bash_job", values{"job": "job-1"}), false, "[still running]")
@@ -188,22 +166,6 @@ func TestJobIsStopped(t *testing.T) {
 			got := b.call("bash_job", values{"job": "job-1", "wait_seconds": 30})
 			wants(t, got, false, tt.want)
 		})
-	}
-}
-
-// A word that is not finished waits for the next look, so that two looks do not
-// show the two halves of a secret.
-func TestLooksDoNotSplitAWord(t *testing.T) {
-	var c capture
-	fmt.Fprint(&c, "progress ", planted[:9])
-	first := c.take(true)
-	fmt.Fprint(&c, planted[9:], "\n")
-	if second := c.take(true); first != "progress " || second != planted+"\n" {
-		t.Errorf("looks = %q, %q", first, second)
-	}
-	fmt.Fprint(&c, "end")
-	if got := c.take(false); got != "end" {
-		t.Errorf("last look = %q, want all", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,22 +24,31 @@ import (
 	"phantom/internal/sandbox"
 	"phantom/internal/secret"
 	"phantom/internal/store"
+	"phantom/internal/tool/dynamic"
 	"phantom/internal/tool/file"
 	"phantom/internal/tool/mark"
+	"phantom/internal/tool/remote"
+	"phantom/internal/tool/workdir"
 	"phantom/internal/vault"
 )
 
-// Deps is what a Chain needs; every field must be set.
+// Deps is what a Chain needs; every field but Clients, Mail and Remote must be set.
 type Deps struct {
 	DB        *store.DB
 	Guard     guard
 	Sandbox   runner
 	Web       web
 	Memory    notes
+	Statement func(text string, owner []string) memory.Item // what a text that is to be kept says, given the owner's words
 	Secrets   secrets
+	Dynamic   *dynamic.Registry // the tools that were registered
+	Remote    *remote.Registry  // the tools of other servers; nil: there are none
+	Mail      mailer            // nil: none can be sent
 	Approvals asker
 	Audit     *audit.Log
 	Redactor  *secret.Redactor
+	Clients   clients   // nil: there are none
+	Messenger messenger // nil: no channel reaches the owner
 	Places    file.Places
 	Shell     Shell
 	Log       *slog.Logger
@@ -61,16 +71,16 @@ type web interface {
 	Get(ctx context.Context, rawURL string, headers ...netguard.Header) (netguard.Page, error)
 }
 
-type notes interface {
-	Remember(ctx context.Context, text string, from phantom.Provenance) (memory.Item, error)
-	Search(ctx context.Context, query string, limit int) ([]memory.Item, error)
-}
-
 type secrets interface {
 	Value(ctx context.Context, name string) (secret.Value, error)
 	ForHost(ctx context.Context, name, host string) (secret.Value, error)
 	List(ctx context.Context) ([]vault.Entry, error)
 	Request(ctx context.Context, r vault.Request) (vault.Link, error)
+}
+
+// clients are the programs that are let in on a surface.
+type clients interface {
+	Holds(surface, client string, need phantom.Scope) bool
 }
 
 type asker interface {
@@ -84,6 +94,7 @@ type Chain struct {
 	specs []llm.Tool
 	files *file.Tree
 	marks *mark.Table
+	dirs  *workdir.Table
 	jobs  *jobs
 	later sync.WaitGroup // outcomes of background jobs that are still to be audited
 
@@ -93,8 +104,8 @@ type Chain struct {
 // New returns the chain over the built-in tools.
 func New(d Deps) (*Chain, error) {
 	for name, missing := range map[string]bool{
-		"database": d.DB == nil, "guard": d.Guard == nil, "sandbox": d.Sandbox == nil, "web": d.Web == nil, "memory": d.Memory == nil, "secrets": d.Secrets == nil,
-		"approvals": d.Approvals == nil, "audit log": d.Audit == nil, "redactor": d.Redactor == nil, "log": d.Log == nil,
+		"database": d.DB == nil, "guard": d.Guard == nil, "sandbox": d.Sandbox == nil, "web": d.Web == nil, "memory": d.Memory == nil || d.Statement == nil, "secrets": d.Secrets == nil,
+		"dynamic tools": d.Dynamic == nil, "approvals": d.Approvals == nil, "audit log": d.Audit == nil, "redactor": d.Redactor == nil, "log": d.Log == nil,
 		"workspace": d.Places.Workspace == "", "shell": d.Shell.Path == "",
 	} {
 		if missing {
@@ -105,10 +116,18 @@ func New(d Deps) (*Chain, error) {
 		Deps: d, tools: map[string]definition{}, jobs: newJobs(),
 		files: &file.Tree{Places: d.Places, Guard: d.Guard, Redactor: d.Redactor},
 		marks: mark.New(d.DB, d.Places.Workspace),
+		dirs:  &workdir.Table{DB: d.DB, Places: d.Places},
 	}
-	for _, build := range []func() (definition, error){
-		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch, c.requestSecret,
-	} {
+	tools, names := []func() (definition, error){
+		c.bash, c.bashJob, c.readFile, c.writeFile, c.editFile, c.listFiles, c.searchFiles, c.webFetch, c.remember, c.memorySearch, c.forget, c.requestSecret, c.sendMessage,
+		c.registerTool, c.unregisterTool,
+	}, BuiltIn()
+	if d.Mail != nil {
+		tools = append(tools, c.sendEmail)
+	} else {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == sendEmail })
+	}
+	for _, build := range tools {
 		def, err := build()
 		if err != nil {
 			return nil, err
@@ -117,9 +136,14 @@ func New(d Deps) (*Chain, error) {
 		c.specs = append(c.specs, def.spec)
 	}
 	// Sorted, so that the provider's cache finds the same prefix every time.
-	slices.SortFunc(c.specs, func(a, b llm.Tool) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.specs, byName)
+	if built := slices.Sorted(maps.Keys(c.tools)); !slices.Equal(built, names) {
+		return nil, fmt.Errorf("tool: the built-in tools are %q, but the names kept for them are %q", built, names)
+	}
 	return c, nil
 }
+
+func byName(a, b llm.Tool) int { return strings.Compare(a.Name, b.Name) }
 
 // Close ends the background jobs and waits until their outcomes are written.
 func (c *Chain) Close() {
@@ -131,8 +155,15 @@ func (c *Chain) Close() {
 // and returns how many there were.
 func (c *Chain) StopJobs(conversation phantom.ConversationID) int { return c.jobs.stop(conversation) }
 
+// JobsRun returns the conversations that have background jobs which run.
+func (c *Chain) JobsRun() []phantom.ConversationID { return c.jobs.running() }
+
 // Specs returns what the model is told of the tools, sorted by name.
-func (c *Chain) Specs() []llm.Tool { return c.specs }
+func (c *Chain) Specs() []llm.Tool {
+	specs := slices.Concat(c.specs, c.Dynamic.Specs(c.Redactor.String), c.Remote.Specs(c.Redactor.String))
+	slices.SortFunc(specs, byName)
+	return specs
+}
 
 // ReadOnly reports whether calls of a tool may run side by side.
 func (c *Chain) ReadOnly(name string) bool { return c.tools[name].readOnly }
@@ -146,9 +177,10 @@ const (
 type call struct {
 	phantom.ToolCall
 	plan
-	entry audit.Entry
-	emit  func(Event)
-	began time.Time
+	entry   audit.Entry
+	private bool // what it says must not be kept
+	emit    func(Event)
+	began   time.Time
 }
 
 // Call takes one call through the chain. What goes wrong with the call itself
@@ -157,7 +189,7 @@ type call struct {
 // the model. The acting principal and turn come from the context.
 func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event)) (phantom.ToolResult, error) {
 	principal, ref := phantom.PrincipalFrom(ctx), phantom.TurnFrom(ctx)
-	def, known := c.tools[tc.Name]
+	def, known := c.find(tc.Name)
 	if !known { // the model chose this name: what is kept and shown of it is one short plain word
 		tc.Name = strings.Trim(strconv.QuoteToASCII(c.line(tc.Name, nameLimit)), `"`)
 	}
@@ -166,11 +198,14 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 		Input: string(tc.Input), Call: tc.ID, Turn: ref.Turn,
 	}}
 	k.summary = tc.Name
+	if def.private {
+		k.private, k.entry.Input = true, fmt.Sprintf("(%d bytes, not kept)", len(tc.Input))
+	}
 	if !known {
 		return c.refuse(ctx, k, fmt.Sprintf("there is no tool %s; the tools are: %s", tc.Name, strings.Join(c.names(), ", ")))
 	}
-	if principal.Kind != phantom.KindOwner {
-		return c.refuse(ctx, k, "only the owner's turns may use tools")
+	if !c.mayUse(principal) {
+		return c.refuse(ctx, k, "only turns of the owner and of clients who may give work may use tools")
 	}
 	p, err := def.prepare(ctx, tc.Input)
 	if err != nil {
@@ -215,15 +250,29 @@ func (c *Chain) Call(ctx context.Context, tc phantom.ToolCall, emit func(Event))
 	return c.result(k, out), nil
 }
 
+// mayUse reports whether somebody may use tools at all. A client is asked for
+// with every call, because its token may have been taken back since.
+func (c *Chain) mayUse(p phantom.Principal) bool {
+	switch p.Kind {
+	case phantom.KindOwner:
+		return true
+	case phantom.KindClient:
+		return p.Scope.Includes(phantom.ScopeOperator) && c.Clients != nil && c.Clients.Holds(p.Surface, p.Name, phantom.ScopeOperator)
+	default:
+		return false
+	}
+}
+
 // settle takes a plan on.
 func (k *call) settle(c *Chain, p plan) {
 	k.plan, k.entry.Target = p, p.target
 	k.summary = c.line(p.summary, summaryLimit)
 }
 
-// covers reports whether the owner's yes to p is one to q as well.
+// covers reports whether the owner's yes to p is one to q as well. Who was not
+// told that text from elsewhere is at hand has not said yes beside it.
 func (p plan) covers(q plan) bool {
-	same := q.verdict.Decision == phantom.Ask && q.verdict.Rule == p.verdict.Rule
+	same := q.verdict.Decision == phantom.Ask && q.verdict.Rule == p.verdict.Rule && (p.raised || !q.raised)
 	return p.target == q.target && p.exact == q.exact && (same || q.verdict.Decision == phantom.Allow)
 }
 
@@ -232,8 +281,9 @@ func (p plan) covers(q plan) bool {
 func (c *Chain) line(text string, limit int) string { return oneLine(c.Redactor.String(text), limit) }
 
 func (c *Chain) names() []string {
-	names := make([]string, 0, len(c.specs))
-	for _, s := range c.specs {
+	specs := c.Specs()
+	names := make([]string, 0, len(specs))
+	for _, s := range specs {
 		names = append(names, s.Name)
 	}
 	return names
@@ -293,7 +343,11 @@ func (c *Chain) approve(ctx context.Context, k *call) (refused string, err error
 
 // refuse audits a call that does not run and tells the model why.
 func (c *Chain) refuse(ctx context.Context, k *call, reason string) (phantom.ToolResult, error) {
-	if err := c.Audit.Refuse(context.WithoutCancel(ctx), k.entry, reason); err != nil {
+	recorded := reason
+	if k.private { // it may quote the arguments
+		recorded = "refused; the reason was told and is not kept"
+	}
+	if err := c.Audit.Refuse(context.WithoutCancel(ctx), k.entry, recorded); err != nil {
 		return phantom.ToolResult{}, err
 	}
 	return c.result(k, output{text: reason, failed: true}), nil

@@ -33,14 +33,16 @@ func TestNewNeedsEverything(t *testing.T) {
 
 // Each refusal is audited, tells the model why, and starts nothing.
 func TestRefusals(t *testing.T) {
+	client := phantom.WithPrincipal(t.Context(), phantom.Principal{Kind: phantom.KindClient, Name: "ci", Surface: "mcp", Scope: phantom.ScopeAdmin})
 	stranger := phantom.WithPrincipal(t.Context(), phantom.Principal{Name: "somebody", Surface: "slack"})
 	for _, tt := range []struct {
 		name, tool, input, want string
 		ctx                     context.Context
 	}{
 		{"unknown tool", "rm_everything", `{}`, "the tools are: bash,", nil},
-		{"nobody's turn", "bash", `{"command":"touch ran"}`, "only the owner", t.Context()},
-		{"stranger's turn", "bash", `{"command":"touch ran"}`, "only the owner", stranger},
+		{"nobody's turn", "bash", `{"command":"touch ran"}`, "only turns of the owner", t.Context()},
+		{"stranger's turn", "bash", `{"command":"touch ran"}`, "only turns of the owner", stranger},
+		{"a client's turn, of whom nobody says that it may", "bash", `{"command":"touch ran"}`, "only turns of the owner", client},
 		{"no JSON", "bash", `{"command":`, "no JSON", nil},
 		{"nothing at all", "bash", ``, "no JSON", nil},
 		{"null", "bash", `null`, "do not fit", nil},
@@ -81,6 +83,39 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client's turn uses tools as long as its token lasts, and not with any token.
+func TestClientsTurns(t *testing.T) {
+	count := &counted{}
+	held := &holding{scope: phantom.ScopeOperator}
+	b := setUp(t, func(d *Deps) { count.runner, d.Sandbox = d.Sandbox, count; d.Clients = held })
+	as := func(scope phantom.Scope) context.Context {
+		return phantom.WithPrincipal(b.owner(t.Context()), phantom.Principal{Kind: phantom.KindClient, Name: "ci", Surface: "mcp", Scope: scope})
+	}
+	run := values{"command": "echo worked"}
+	wants(t, b.callIn(as(phantom.ScopeOperator), "bash", run), false, "worked")
+	for name, tt := range map[string]struct{ came, holds phantom.Scope }{
+		"came in to look":             {phantom.ScopeRead, phantom.ScopeOperator},
+		"came in with nothing":        {phantom.NoScope, phantom.ScopeOperator},
+		"its scope was lowered since": {phantom.ScopeOperator, phantom.ScopeRead},
+		"its token was revoked since": {phantom.ScopeAdmin, phantom.NoScope},
+	} {
+		t.Run(name, func(t *testing.T) {
+			held.scope = tt.holds
+			wants(t, b.callIn(as(tt.came), "bash", run), true, "only turns of the owner")
+		})
+	}
+	if count.runs != 1 {
+		t.Errorf("%d processes were started, want the first alone", count.runs)
+	}
+}
+
+// holding is a client of one surface, and what it holds there.
+type holding struct{ scope phantom.Scope }
+
+func (h *holding) Holds(surface, client string, scope phantom.Scope) bool {
+	return surface == "mcp" && client == "ci" && h.scope.Includes(scope)
 }
 
 // The model chooses the name of a tool: it must not reach a terminal or the

@@ -7,17 +7,29 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
+	"phantom/internal/audit"
 	"phantom/internal/phantom"
 	"phantom/internal/tool/file"
 )
 
-// pathPlan is a plan for a file tool whose verdict the policy gave.
+// pathPlan is a plan for a file tool whose verdict the policy gave. What stands
+// under the path is looked at before the tool changes it.
 func (c *Chain) pathPlan(v phantom.Verdict, path string, run func(ctx context.Context) file.Report) plan {
 	return plan{verdict: v, target: path, summary: path, run: func(ctx context.Context, _ phantom.CallID) output {
+		marked, err := c.marks.All(ctx)
+		if err != nil {
+			return failure("%v", err)
+		}
+		found := marked.Of(path)
 		r := run(ctx)
-		return output{text: r.Text, failed: r.Failed, files: r.Files, named: r.Named}
+		o := output{text: r.Text, failed: r.Failed, files: r.Files, named: r.Named}
+		if slices.ContainsFunc(r.Files, func(e audit.FileEvent) bool { return e.Op == audit.Read }) {
+			o.taint = found
+		}
+		return o
 	}}
 }
 
@@ -34,7 +46,7 @@ func (c *Chain) absolute(ctx context.Context, path string) (string, error) {
 	case filepath.IsAbs(path):
 		return filepath.Clean(path), nil
 	}
-	cwd, err := c.cwd(ctx)
+	cwd, err := c.dirs.Of(ctx)
 	if err != nil {
 		return "", err
 	}

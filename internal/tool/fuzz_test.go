@@ -34,28 +34,3 @@ func FuzzArguments(f *testing.F) {
 		}
 	})
 }
-
-// Whatever is written in whatever pieces, what is kept is bounded, and whole
-// if it is short.
-func FuzzCapture(f *testing.F) {
-	f.Add([]byte("one two\n-----END PRIVATE KEY-----"), uint16(3), uint16(1))
-	f.Add([]byte("x"), uint16(1), uint16(60_000))
-	f.Add([]byte(" \xff\n"), uint16(2), uint16(20_000))
-	f.Fuzz(func(t *testing.T, piece []byte, size, times uint16) {
-		var c capture
-		all := strings.Repeat(string(piece), min(int(times), 1+100_000/max(1, len(piece))))
-		step := max(1, int(size))
-		for rest := all; rest != ""; rest = rest[min(step, len(rest)):] {
-			if _, err := c.Write([]byte(rest[:min(step, len(rest))])); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got := c.String()
-		if len(all) <= headLimit+tailLimit && got != all || len(got) > headLimit+tailLimit+100 {
-			t.Errorf("%d bytes became %d", len(all), len(got))
-		}
-		if first := c.take(true); len(first) > len(got) || first+c.take(false) != got {
-			t.Errorf("two looks do not add up to the whole of %d bytes", len(got))
-		}
-	})
-}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"phantom/internal/approval"
@@ -19,19 +18,16 @@ import (
 	"phantom/internal/phantom"
 	"phantom/internal/policy"
 	"phantom/internal/sandbox"
+	"phantom/internal/sandbox/sandboxtest"
 	"phantom/internal/secret"
 	"phantom/internal/store"
 	"phantom/internal/store/storetest"
+	"phantom/internal/tool/dynamic"
 	"phantom/internal/tool/file"
 	"phantom/internal/vault"
 )
 
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "sandbox-exec" {
-		syscall.Exit(sandbox.Helper(os.Args[2:])) // os.Exit lets the race detector rest for a second
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { sandboxtest.Main(m) }
 
 // planted is a secret that the process knows.
 const planted = "planted-value-0123456789abcdef"
@@ -68,17 +64,9 @@ type bench struct {
 // setUp returns a bench; change may alter what the chain is built from.
 func setUp(t testing.TB, change func(*Deps)) *bench {
 	t.Helper()
-	home, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	home := sandboxtest.Home(t)
 	b := &bench{t: t, home: home, db: storetest.Open(t)}
-	for _, dir := range []string{"config", "data", "workspace"} {
-		if err := os.Mkdir(filepath.Join(home, dir), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	protected := []string{filepath.Join(home, "config"), filepath.Join(home, "data")}
+	protected := sandboxtest.Protected(home)
 	b.put("../config/phantom.yaml", "precious")
 	guard, err := policy.New(policy.Config{Home: home, Workspace: b.path(""), UserHome: home, Protected: protected, Files: policy.Disk()})
 	if err != nil {
@@ -89,7 +77,7 @@ func setUp(t testing.TB, change func(*Deps)) *bench {
 	if b.questions, err = approval.New(b.db); err != nil {
 		t.Fatal(err)
 	}
-	recall, err := memory.New(b.db)
+	recall, err := memory.New(memory.Deps{DB: b.db, Redactor: secret.NewRedactor()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +88,19 @@ func setUp(t testing.TB, change func(*Deps)) *bench {
 		t.Fatal(err)
 	}
 	d := Deps{
-		DB: b.db, Guard: guard, Sandbox: confine(t, home, protected), Web: site{}, Memory: recall, Secrets: b.vault, Approvals: b.questions, Audit: b.log, Redactor: redactor,
+		DB: b.db, Guard: guard, Sandbox: sandboxtest.Open(t, home, 0), Web: site{}, Memory: recall, Statement: statement, Secrets: b.vault, Mail: &post{}, Approvals: b.questions, Audit: b.log, Redactor: redactor,
 		Places: file.Places{Workspace: b.path(""), Protected: protected}, Log: slog.New(slog.DiscardHandler),
 		Shell: Shell{Path: "/bin/bash", Profile: sandbox.Computer, Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + b.path("")}},
 	}
 	if change != nil {
 		change(&d)
+	}
+	d.Dynamic, err = dynamic.New(t.Context(), dynamic.Deps{
+		DB: b.db, Guard: d.Guard, Sandbox: d.Sandbox, Places: d.Places, Bash: d.Shell.Path, Reserved: BuiltIn(),
+		Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TERM=dumb"},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if b.Chain, err = New(d); err != nil {
 		t.Fatal(err)
@@ -120,18 +115,6 @@ type unrecorded struct{}
 
 func (unrecorded) Record(ctx context.Context, _, _ string, do func(context.Context) error) error {
 	return do(ctx)
-}
-
-func confine(t testing.TB, home string, protected []string) *sandbox.Sandbox {
-	t.Helper()
-	s, err := sandbox.New(t.Context(), sandbox.Config{
-		Self: []string{"/proc/self/exe", "sandbox-exec"}, Home: home, Workspace: filepath.Join(home, "workspace"),
-		Protected: protected, Record: filepath.Join(home, "data", "processes"), Require: sandbox.Kernel,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // path is that of a file in the workspace.
@@ -232,4 +215,14 @@ func wants(t testing.TB, got phantom.ToolResult, failed bool, text string) {
 	if got.IsError != failed || !strings.Contains(got.Content, text) {
 		t.Errorf("result = failed %v, %q; want failed %v with %q", got.IsError, got.Content, failed, text)
 	}
+}
+
+// statement takes a text that begins with "owner:" for the owner's own word.
+func statement(text string, _ []string) memory.Item {
+	text, own := strings.CutPrefix(text, "owner:")
+	item := memory.Item{Text: text, Provenance: phantom.Tool}
+	if own {
+		item.Provenance = phantom.Owner
+	}
+	return item
 }

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"phantom/internal/phantom"
+	"phantom/internal/tool/capture"
 )
 
 const (
@@ -32,11 +34,13 @@ type job struct {
 	number       int
 	conversation phantom.ConversationID
 	command      string
-	shown        capture
+	shown        capture.Output
 	cancel       context.CancelCauseFunc
 	done         chan struct{} // closed once end is set
 	end          string        // how it ended
 	exposed      phantom.Taint // what it can bring in while it runs
+	fetched      phantom.Taint // the same, once it has reached out
+	reached      *atomic.Bool
 	taint        phantom.Taint // what it has brought in; set with end
 }
 
@@ -66,7 +70,7 @@ func (j *jobs) add(conversation phantom.ConversationID, o order, cancel context.
 	j.last++
 	j.prune()
 	created := &job{
-		id: fmt.Sprintf("job-%d", j.last), number: j.last, conversation: conversation, command: o.line, exposed: o.exposed,
+		id: fmt.Sprintf("job-%d", j.last), number: j.last, conversation: conversation, command: o.line, exposed: o.exposed, fetched: o.fetched, reached: o.reached,
 		cancel: cancel, done: make(chan struct{}),
 	}
 	j.list[created.id] = created
@@ -126,6 +130,19 @@ func (j *jobs) stop(conversation phantom.ConversationID) int {
 		}
 	}
 	return n
+}
+
+// running returns the conversations that have jobs which run.
+func (j *jobs) running() []phantom.ConversationID {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var of []phantom.ConversationID
+	for _, each := range j.list {
+		if !each.ended() && !slices.Contains(of, each.conversation) {
+			of = append(of, each.conversation)
+		}
+	}
+	return of
 }
 
 // startJob runs a command in the background. It is ended when the turn that
@@ -206,15 +223,24 @@ func (c *Chain) look(ctx context.Context, j *job, in jobInput) output {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	state, running := "[still running]", !j.ended()
+	if !running {
+		state = j.end
+	}
+	text := strings.TrimPrefix(strings.TrimSuffix(j.shown.Take(running), "\n")+"\n"+state, "\n")
 	// What a running job has read is known at its end; until then it counts as
-	// having read every marked file.
+	// having read every marked file. This is asked for last, so that it tells of
+	// more than the text holds, and never of less.
 	marked, err := c.marks.All(ctx)
 	if err != nil {
 		return failure("%v", err)
 	}
-	state, running, taint := "[still running]", !j.ended(), j.exposed.Add(marked.Near("/")...)
-	if !running {
-		state, taint = j.end, j.taint
+	taint := j.exposed.Add(marked.Near("/")...)
+	if j.reached.Load() {
+		taint = taint.Add(j.fetched...)
 	}
-	return output{taint: taint, text: strings.TrimPrefix(strings.TrimSuffix(j.shown.take(running), "\n")+"\n"+state, "\n")}
+	if j.ended() {
+		taint = j.taint
+	}
+	return output{taint: taint, text: text}
 }

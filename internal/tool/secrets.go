@@ -26,7 +26,7 @@ var (
 	variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	// steering are variables that decide what a program loads or runs, or that
 	// every command has.
-	steering = regexp.MustCompile(`^(PATH|HOME|LANG|TERM|IFS|ENV|SHELL|LD_.*|BASH.*|SHELLOPTS|PS[0-4]|PROMPT_COMMAND|EDITOR|PAGER|GIT_(?:SSH|EXEC|CONFIG|EDITOR|PAGER).*|.*(?:_OPTIONS|OPTS?|_OPTS|PATH))$`)
+	steering = regexp.MustCompile(`^(PATH|HOME|LANG|TERM|IFS|ENV|SHELL|LD_.*|BASH.*|SHELLOPTS|PS[0-4]|PROMPT_COMMAND|EDITOR|PAGER|VISUAL|BROWSER|LESS(?:OPEN|CLOSE)|GIT_(?:SSH|EXEC|CONFIG|EDITOR|PAGER|PROXY|EXTERNAL|SEQUENCE|TEMPLATE).*|.*(?:_OPTIONS|OPTS?|_OPTS|PATH|_PROXY|ASKPASS))$`)
 	// reference is a secret inside of a header's value.
 	reference = regexp.MustCompile(`\$\{secret:([^}]*)\}`)
 )
@@ -161,7 +161,7 @@ func (c *Chain) requestSecret() (definition, error) {
 					return failure("%v", err)
 				}
 				return output{
-					text: fmt.Sprintf("The owner was shown a link to a form for %s, which holds until %s. Go on when the owner says that it is done; `phantom secret set NAME` on the command line does the same.",
+					text: fmt.Sprintf("The owner was shown a link to a form for %s, which holds until %s. Go on when the owner says that it is done. Who has not seen the link finds what waits with `phantom secret requests`; `phantom secret set NAME` on the command line does the same.",
 						strings.Join(wanted, ", "), link.Expires.Local().Format(time.TimeOnly)),
 					link: fmt.Sprintf("to give %s, open %s within %v (%s)", strings.Join(wanted, ", "), link.URL, time.Until(link.Expires).Round(time.Minute), in.Reason),
 				}

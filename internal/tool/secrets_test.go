@@ -87,12 +87,15 @@ func TestBashSecretsRefused(t *testing.T) {
 		secrets values
 		want    string
 	}{
-		"a secret that there is not":     {values{"TOKEN": "gitlab"}, "there are: github"},
-		"a variable that loads code":     {values{"LD_PRELOAD": "github"}, "cannot hold a secret"},
-		"a variable that steers a shell": {values{"BASH_ENV": "github"}, "cannot hold a secret"},
-		"the path":                       {values{"PATH": "github"}, "cannot hold a secret"},
-		"no name of a variable":          {values{"A=B": "github"}, "cannot hold a secret"},
-		"an empty name":                  {values{"": "github"}, "cannot hold a secret"},
+		"a secret that there is not":      {values{"TOKEN": "gitlab"}, "there are: github"},
+		"a variable that loads code":      {values{"LD_PRELOAD": "github"}, "cannot hold a secret"},
+		"a variable that steers a shell":  {values{"BASH_ENV": "github"}, "cannot hold a secret"},
+		"a variable that leads requests":  {values{"HTTPS_PROXY": "github"}, "cannot hold a secret"},
+		"a variable that names a program": {values{"SSH_ASKPASS": "github"}, "cannot hold a secret"},
+		"a variable of a pager":           {values{"LESSOPEN": "github"}, "cannot hold a secret"},
+		"the path":                        {values{"PATH": "github"}, "cannot hold a secret"},
+		"no name of a variable":           {values{"A=B": "github"}, "cannot hold a secret"},
+		"an empty name":                   {values{"": "github"}, "cannot hold a secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wants(t, b.call("bash", values{"command": "true", "secrets": tt.secrets}), true, tt.want)

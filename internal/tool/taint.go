@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"phantom/internal/phantom"
+	"phantom/internal/tool/link"
 )
 
 // ruleTaint is the rule of what is asked only because of what was read.
@@ -58,49 +58,14 @@ func (c *Chain) fetchVerdict(address string, r phantom.Reading) phantom.Verdict 
 			Suggestion: "put ${secret:name} into a header, if the secret is bound to that host",
 		})
 	}
-	if r.Taint.Clean() || stands(address, r.Owner) {
+	if r.Taint.Clean() || link.In(address, r.Owner) {
 		return v
 	}
-	if !stands(address, r.Pages) {
+	if !link.In(address, r.Pages) {
 		return raise(v, r.Taint, "it fetches an address that stands neither in your words nor in a page")
 	}
-	if len(r.Pages) > maxFollowed {
-		return raise(v, r.Taint, fmt.Sprintf("it follows a link, after %d pages", len(r.Pages)))
+	if n := len(r.Pages) + r.Beside; n > maxFollowed {
+		return raise(v, r.Taint, fmt.Sprintf("it follows a link, after %d pages", n))
 	}
 	return v
-}
-
-// stands reports whether an address stands in one of the texts, whole.
-func stands(address string, texts []string) bool {
-	address = plainAddress(address)
-	for _, text := range texts {
-		for word := range strings.FieldsFuncSeq(text, endsAddress) {
-			if !strings.Contains(word, ".") {
-				continue
-			}
-			// A sentence may end right behind an address, and people leave the scheme out.
-			for _, w := range []string{word, strings.TrimRight(word, ".,;:!?*_")} {
-				if plainAddress(w) == address || plainAddress("https://"+w) == address {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-func endsAddress(r rune) bool {
-	return r <= ' ' || r == 0x7f || strings.ContainsRune("<>\"'`()[]{}|\\^", r)
-}
-
-// plainAddress drops what does not change the page: the fragment, the slash
-// behind a bare host, the case of the host.
-func plainAddress(address string) string {
-	address, _, _ = strings.Cut(address, "#")
-	scheme, rest, ok := strings.Cut(address, "://")
-	if !ok {
-		return address
-	}
-	end := strings.IndexAny(rest+"/", "/?") // a query may follow the host, and its case can tell something
-	return strings.ToLower(scheme+"://"+rest[:end]) + "/" + strings.TrimPrefix(rest[end:], "/")
 }

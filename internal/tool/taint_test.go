@@ -2,9 +2,12 @@ package tool
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"phantom/internal/netguard"
 	"phantom/internal/phantom"
@@ -56,6 +59,10 @@ func TestReachOfCommands(t *testing.T) {
 		{"a listed fetch with a program beside it", true, values{"command": clone + " && python3 b/x.py"}, true, true, true},
 		{"asks for the network", true, values{"command": "python3 x.py", "network": true}, true, true, true},
 		{"another fetch in the background", true, values{"command": "wget https://a.example/x", "background": true}, true, true, true},
+		{"nothing was read, a service of this machine", false, values{"command": "./serve & curl http://127.0.0.1:8098/"}, false, true, true},
+		{"a service of this machine", true, values{"command": "curl http://127.0.0.1:8098/"}, false, true, true},
+		{"a service that the line starts", true, values{"command": "./serve & curl http://127.0.0.1:8098/"}, false, false, false},
+		{"a push into a directory", true, values{"command": "git push ../remote.git main"}, false, false, false},
 		{"sends by git", true, values{"command": "git push"}, true, true, true},
 	} {
 		for _, yes := range []bool{false, true} {
@@ -90,6 +97,99 @@ func TestReachOfCommands(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A conversation that has read nothing untrusted asks before what was written
+// beside such text can run with the network, and for nothing else.
+func TestReachOfCleanCommands(t *testing.T) {
+	for _, tt := range []struct {
+		name, written, line string
+		asks, network       bool
+	}{
+		{"a build and a push", "Makefile", "make && git push", true, true},
+		{"a build alone", "Makefile", "make", false, false},
+		{"a hook", ".git/hooks/pre-push", "git push", true, true},
+		{"what a push carries", "src/a.go", "git push", false, true},
+		{"a request into a filter", "src/a.go", "curl https://a.example/x | jq .a", false, true},
+		{"a request and its settings", ".curlrc", "curl https://a.example/x", true, true},
+		{"a build by another name of the directory", "src/Makefile", "make -C ./link/. && git push", true, true},
+		{"notes are no code", "notes/herons.md", "curl https://a.example/x | python3 -m json.tool", false, true},
+		{"a file of a short name that is named", "out", "curl -d @out https://a.example/x", true, true},
+		{"notes that are named", "notes/herons.md", "curl -d @notes/herons.md https://a.example/x", true, true},
+		{"an install of what is listed", "src/a.go", "pip install requests", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sent := &orders{}
+			b := setUp(t, func(d *Deps) { d.Sandbox, d.Shell.Network = sent, true })
+			asked := 0
+			b.decide(true, func() { asked++ })
+			for _, file := range []string{".git/HEAD", ".git/config", ".git/hooks/sample"} { // the owner's
+				if err := os.MkdirAll(filepath.Dir(b.path(file)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				b.put(file, "[core]\n")
+			}
+			if err := os.Symlink("src", b.path("link")); err != nil {
+				t.Fatal(err)
+			}
+			wants(t, b.callIn(b.tainted(t.Context()), "write_file", values{"path": tt.written, "content": "#!/bin/sh\n"}), false, "wrote")
+			b.call("bash", values{"command": tt.line})
+			if (asked == 1) != tt.asks || asked > 1 {
+				t.Errorf("asked %d times, want asked %v: %+v", asked, tt.asks, b.question())
+			}
+			if n := len(sent.specs); n != 1 || sent.specs[0].Network != tt.network {
+				t.Errorf("ran %d commands: %+v, want network %v", n, sent.specs, tt.network)
+			}
+			if err := os.Remove(b.path(tt.written)); err != nil { // by the owner, unseen
+				t.Fatal(err)
+			}
+			before := asked
+			b.call("bash", values{"command": tt.line})
+			if asked != before {
+				t.Error("it asks because of a file that is gone")
+			}
+		})
+	}
+}
+
+// A program beside untrusted text can take the place of another, wherever the
+// shell looks for it.
+func TestPlantedPrograms(t *testing.T) {
+	for _, tt := range []struct {
+		name, written, line string
+		asks, network       bool
+	}{
+		{"under a name that the line says", "bin/curl", "curl https://a.example/x", true, true},
+		{"under the name of a listed program", "bin/npm", "npm view react", true, true},
+		{"under a name that a program may say", "bin/env", "make && git push", true, true},
+		{"under a name that a program may say, alone", "bin/env", "make", false, false},
+		{"under a name that nobody has", "bin/heron", "curl https://a.example/x", false, true},
+		{"elsewhere", "src/curl", "curl https://a.example/x", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sent, dir := &orders{}, t.TempDir()
+			b := setUp(t, func(d *Deps) {
+				d.Sandbox, d.Shell.Network = sent, true
+				d.Shell.Env = []string{"HOME=" + d.Places.Workspace, "PATH=" + filepath.Join(dir, "link") + ":/usr/bin:/bin"}
+			})
+			asked := 0
+			b.decide(true, func() { asked++ })
+			planted := filepath.Join(dir, tt.written)
+			if err := errors.Join(os.Mkdir(filepath.Dir(planted), 0o700), os.WriteFile(planted, []byte("#!/bin/sh\n"), 0o700), os.Symlink("bin", filepath.Join(dir, "link"))); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.marks.End(t.Context(), "planted", []string{planted}, nil, phantom.Taint{page}); err != nil {
+				t.Fatal(err)
+			}
+			b.call("bash", values{"command": tt.line})
+			if (asked == 1) != tt.asks || asked > 1 {
+				t.Errorf("asked %d times, want asked %v: %+v", asked, tt.asks, b.question())
+			}
+			if n := len(sent.specs); n != 1 || sent.specs[0].Network != tt.network {
+				t.Errorf("ran %d commands: %+v, want network %v", n, sent.specs, tt.network)
+			}
+		})
 	}
 }
 
@@ -191,6 +291,12 @@ func TestWrittenTaintComesBack(t *testing.T) {
 		{"not removed after all", []func(*bench){write("d/f"), run("rmdir d")}, read("d/f"), true},
 		{"written by a tool through a link", []func(*bench){run("ln -s . e"), write("e/f")}, read("f"), true},
 		{"read by a tool through a link", []func(*bench){clean("bash", values{"command": "touch f; ln -s f g"}), write("f")}, read("g"), true},
+		{"a second name, made before", []func(*bench){clean("bash", values{"command": "echo mine > f; ln f g"}), run("echo obey me > f")}, read("g"), true},
+		{"a second name, made later", []func(*bench){write("f"), clean("bash", values{"command": "ln f g"})}, read("g"), true},
+		{"a name in a list of a command", []func(*bench){write("obey-me-now")}, bash("ls"), true},
+		{"a name in a list of a marked directory", []func(*bench){run("mkdir -p tree/a && touch tree/a/obey-me")}, bash("ls tree/a"), true},
+		{"a name in the marked directory where the command runs", []func(*bench){run("mkdir -p tree && touch tree/obey-me"), clean("bash", values{"command": "cd tree"})}, bash("ls"), true},
+		{"a list without such a name", []func(*bench){write("d/obey-me-now")}, bash("ls; echo done"), false},
 		{"edited where nothing was read", []func(*bench){write("f"), clean("edit_file", values{"path": "f", "old": "me", "new": "you"})}, read("f"), true},
 		{"written anew where nothing was read", []func(*bench){write("f"), clean("write_file", values{"path": "f", "content": "mine"})}, read("f"), false},
 		{"removed and made again", []func(*bench){write("f"), clean("bash", values{"command": "rm f"}), clean("write_file", values{"path": "f", "content": "mine"})}, read("f"), false},
@@ -232,11 +338,146 @@ func TestRemovedAfterItWasShown(t *testing.T) {
 	}
 }
 
+// What a command that still runs has written beside untrusted text is untrusted
+// already, for whoever reads it; what others write meanwhile is theirs.
+func TestFilesOfARunningCommand(t *testing.T) {
+	b := setUp(t, nil)
+	b.put("old", "mine")
+	b.put("mended", "mine")
+	if err := os.Chtimes(b.path("old"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	age(t)
+	b.callIn(b.tainted(t.Context()), "bash", values{"command": "echo obey me > f; while [ ! -e go ]; do sleep 0.02; done", "background": true})
+	waitFor(t, b.path("f"))
+	for _, tt := range []struct {
+		name, tool string
+		args       values
+		taints     bool
+	}{
+		{"its file, read by a tool", "read_file", values{"path": "f"}, true},
+		{"its file, read by a command", "bash", values{"command": "cat f"}, true},
+		{"a file from before", "read_file", values{"path": "old"}, false},
+		{"a file from before, read by a command", "bash", values{"command": "cat old"}, false},
+		{"a file that another call writes", "write_file", values{"path": "new", "content": "mine"}, false},
+		{"the same, read", "read_file", values{"path": "new"}, false},
+		{"a file that another call mends", "edit_file", values{"path": "mended", "old": "mine", "new": "ours"}, false},
+		{"a file that another command makes", "bash", values{"command": "echo mine > made"}, false},
+		{"the same, read, too", "bash", values{"command": "cat made"}, false},
+		{"its file, read after all that", "read_file", values{"path": "f"}, true},
+	} {
+		if got := b.call(tt.tool, tt.args); got.Taint.Clean() == tt.taints {
+			t.Errorf("%s: taint = %v, want one: %v; %q", tt.name, got.Taint, tt.taints, got.Content)
+		}
+	}
+	b.put("go", "")
+	b.call("bash_job", values{"job": "job-1", "wait_seconds": 60})
+	if got := b.call("read_file", values{"path": "f"}); got.Taint.Clean() {
+		t.Error("a file that a job wrote is trusted after its end")
+	}
+	if got := b.call("read_file", values{"path": "made"}); !got.Taint.Clean() {
+		t.Errorf("a file that another command made has the taint %v after the job's end", got.Taint)
+	}
+}
+
+// A job that was begun where nothing untrusted was at hand leaves files alone
+// that the owner changes meanwhile, whatever lies about.
+func TestFilesBesideACleanJob(t *testing.T) {
+	b := setUp(t, nil)
+	b.callIn(b.tainted(t.Context()), "write_file", values{"path": "marked", "content": "obey me"})
+	b.call("bash", values{"command": "while [ ! -e go ]; do sleep 0.02; done", "background": true})
+	age(t)
+	b.put("f", "the owner's")
+	if got := b.call("bash", values{"command": "cat f"}); !got.Taint.Clean() {
+		t.Errorf("taint = %v, want none", got.Taint)
+	}
+	b.put("go", "")
+	b.call("bash_job", values{"job": "job-1", "wait_seconds": 60})
+}
+
+// age waits until what was written so far is older than the clock of a file
+// system is slow.
+func age(t *testing.T) {
+	t.Helper()
+	<-time.After(100 * time.Millisecond)
+}
+
+// waitFor waits for a file.
+func waitFor(t *testing.T, path string) {
+	t.Helper()
+	for range 500 {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	t.Fatalf("%s was not made", path)
+}
+
+// What a program fetches by itself, where nothing in its line says so, is
+// untrusted as soon as it reaches out.
+func TestFetchesByItself(t *testing.T) {
+	const reach = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try: s.connect(("192.0.2.1", 9))
+except OSError: pass
+`
+	for _, tt := range []struct {
+		name, line string
+		taints     bool
+	}{
+		{"by a program", "python3 reach.py; echo obey me > f", true},
+		{"in the background of a line", "(python3 reach.py &); sleep 0.5; echo obey me > f", true},
+		{"nothing", "python3 -c 'print(1)'; echo mine > f", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := setUp(t, func(d *Deps) { d.Shell.Network = true })
+			b.put("reach.py", reach)
+			if got := b.call("bash", values{"command": tt.line}); got.Taint.Clean() == tt.taints {
+				t.Errorf("taint = %v, want one: %v; %q", got.Taint, tt.taints, got.Content)
+			}
+			if got := b.call("read_file", values{"path": "f"}); got.Taint.Clean() == tt.taints {
+				t.Errorf("taint of its file = %v, want one: %v", got.Taint, tt.taints)
+			}
+		})
+	}
+	t.Run("by a job that goes on", func(t *testing.T) {
+		b := setUp(t, func(d *Deps) { d.Shell.Network = true })
+		b.put("reach.py", reach)
+		b.call("bash", values{"command": "echo begun; while [ ! -e go ]; do sleep 0.02; done; python3 reach.py; echo obey me > f; while [ ! -e end ]; do sleep 0.02; done", "background": true})
+		if got := b.call("bash_job", values{"job": "job-1", "wait_seconds": 1}); !got.Taint.Clean() {
+			t.Errorf("taint before it reaches out = %v, want none", got.Taint)
+		}
+		b.put("go", "")
+		waitFor(t, b.path("f"))
+		if got := b.call("bash_job", values{"job": "job-1"}); got.Taint.Clean() {
+			t.Error("the output of a job that runs and has reached out is trusted")
+		}
+		if got := b.call("read_file", values{"path": "f"}); got.Taint.Clean() {
+			t.Error("a file of a job that runs and has reached out is trusted")
+		}
+		b.put("end", "")
+		b.call("bash_job", values{"job": "job-1", "wait_seconds": 60})
+		if got := b.call("read_file", values{"path": "f"}); got.Taint.Clean() {
+			t.Error("a file of a job that had reached out is trusted after its end")
+		}
+	})
+	t.Run("where nobody watches", func(t *testing.T) {
+		b := setUp(t, func(d *Deps) { d.Shell.Network, d.Sandbox = true, untracked{d.Sandbox} })
+		if got := b.call("bash", values{"command": "python3 -c 'print(1)'"}); got.Taint.Clean() {
+			t.Error("the output of a program that may have fetched is trusted")
+		}
+		if got := b.call("bash", values{"command": "ls"}); !got.Taint.Clean() {
+			t.Errorf("the output of a program that cannot fetch has the taint %v", got.Taint)
+		}
+	})
+}
+
 // A command that was killed half way may have written anything.
 func TestKilledCommandMarksTheWorkspace(t *testing.T) {
 	b := setUp(t, nil)
 	b.put("f", "x")
-	if err := b.marks.Begin(t.Context(), "c1", phantom.Taint{page}); err != nil {
+	if err := b.marks.Begin(t.Context(), "c1", phantom.Taint{page}, nil); err != nil {
 		t.Fatal(err)
 	}
 	again, err := New(b.Deps)
@@ -265,6 +506,7 @@ func TestUntrackedCommandIsTainted(t *testing.T) {
 type untracked struct{ runner }
 
 func (u untracked) Run(ctx context.Context, s sandbox.Spec) (sandbox.Exit, error) {
+	s.Reached = nil
 	exit, err := u.runner.Run(ctx, s)
 	exit.Tracked, exit.Touched = false, nil
 	return exit, err
@@ -322,11 +564,24 @@ func TestFollowedLinksEnd(t *testing.T) {
 		r.Pages = append(r.Pages, "")
 	}
 	wants(t, b.callIn(phantom.WithReading(b.owner(t.Context()), r), "web_fetch", values{"url": "https://e.example/a"}), false, "status 200")
+	together := r
+	together.Beside = 1 // another link, in the same response
+	wants(t, b.callIn(phantom.WithReading(b.owner(t.Context()), together), "web_fetch", values{"url": "https://e.example/a"}), true, "not approved")
 	r.Pages = append(r.Pages, "")
 	wants(t, b.callIn(phantom.WithReading(b.owner(t.Context()), r), "web_fetch", values{"url": "https://e.example/a"}), true, "not approved")
-	if *asked != 1 {
-		t.Errorf("asked %d times, want once", *asked)
+	if *asked != 2 {
+		t.Errorf("asked %d times, want twice", *asked)
 	}
+}
+
+// A yes that was given without knowing of text from elsewhere is none beside it.
+func TestYesBesideTaint(t *testing.T) {
+	b := setUp(t, func(d *Deps) { d.Shell.Network = true })
+	b.put("x", "mine")
+	b.decide(true, func() { // meanwhile another conversation writes what the command names
+		b.callIn(b.tainted(b.t.Context()), "bash", values{"command": "touch hooks.cfg"})
+	})
+	wants(t, b.call("bash", values{"command": "git push --force hooks.cfg"}), true, "changed while the owner was asked")
 }
 
 // No address takes a known secret along, whatever was read and whoever agrees.

@@ -67,6 +67,7 @@ type plan struct {
 	exact   string // the whole action, for the owner who is asked to allow it
 	run     func(ctx context.Context, call phantom.CallID) output
 	tainted bool // untrusted text is at hand: no lasting yes counts
+	raised  bool // the verdict is stricter, or asks for more, because of it
 	lasting bool // the owner may say yes to it for good
 }
 
@@ -94,6 +95,7 @@ func failure(format string, args ...any) output {
 type definition struct {
 	spec     llm.Tool
 	readOnly bool // calls may run side by side
+	private  bool // its arguments are not for the audit log
 	// prepare parses the arguments, judges them and returns the plan; its error
 	// is for the model.
 	prepare func(ctx context.Context, input json.RawMessage) (plan, error)

@@ -13,6 +13,7 @@ import (
 	"phantom/internal/phantom"
 	"phantom/internal/sandbox"
 	"phantom/internal/tool/file"
+	"phantom/internal/tool/mark"
 )
 
 // maxRefused bounds the refused touches that an outcome names.
@@ -23,10 +24,15 @@ const maxRefused = 10
 // command counts as having read every marked file.
 func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Exit, before file.Snapshot) {
 	out.taint = out.taint.Add(o.exposed...)
+	if o.reached.Load() || !exit.Tracked && o.opaque {
+		out.taint = out.taint.Add(o.fetched...)
+	}
 	marked, err := c.marks.All(ctx)
 	if err != nil {
 		out.taint = out.taint.Add("files whose marks cannot be read")
+		marked = &mark.Marks{}
 	}
+	marked = marked.Without(o.call)
 	if !exit.Tracked {
 		if before == nil { // it was not taken: the tracker worked so far
 			out.files = append(out.files, c.everywhere("what it touched was not recorded"))
@@ -46,8 +52,12 @@ func (c *Chain) trace(ctx context.Context, out *output, o order, exit sandbox.Ex
 		}
 		// The record holds the strongest touch of a file: what was written may
 		// have been read before.
-		if t.Op != sandbox.OpDelete {
+		switch t.Op {
+		case sandbox.OpCreate: // nobody else wrote it
+			out.taint = out.taint.Add(marked.Noted(t.Path)...)
+		case sandbox.OpRead, sandbox.OpExec, sandbox.OpWrite:
 			out.taint = out.taint.Add(marked.Of(t.Path)...)
+		case sandbox.OpDelete:
 		}
 		if op, ok := operation(t); ok {
 			events = append(events, audit.FileEvent{Op: op, Path: t.Path})
@@ -95,12 +105,21 @@ func (c *Chain) follow(ctx context.Context, call phantom.CallID, out *output) er
 	if err != nil {
 		return err
 	}
+	marked = marked.Without(call)
+	own := map[string]bool{} // what stands there now is the call's own
+	for _, e := range out.files {
+		own[e.Path] = own[e.Path] || e.Op == audit.Create || e.Op == audit.Write
+	}
 	var written, gone []string
 	var moved phantom.Taint // what was removed may stand under another name now
 	for _, e := range out.files {
 		switch e.Op {
 		case audit.Read, audit.Exec:
-			out.taint = out.taint.Add(marked.Of(e.Path)...).Add(marked.Of(real(e.Path))...)
+			look := marked.Of
+			if own[e.Path] {
+				look = marked.Noted
+			}
+			out.taint = out.taint.Add(look(e.Path)...).Add(look(real(e.Path))...)
 		case audit.Create, audit.Write:
 			path, _, _ := strings.Cut(e.Path, file.Rest) // what stands for many marks their directory
 			written = append(written, path, filepath.Join(real(filepath.Dir(path)), filepath.Base(path)))

@@ -54,8 +54,10 @@ type Field struct {
 	Hosts []string `json:"hosts"` // what the secret will be bound to
 }
 
-// Request asks the owner for values.
+// Request asks the owner for values. With Again it names one secret, and the
+// newest request that waits for it gets a new link in place of its own.
 type Request struct {
+	Again        bool
 	Fields       []Field
 	Reason       string // shown to the owner
 	Conversation phantom.ConversationID
@@ -77,10 +79,104 @@ type Form struct {
 	Stored  []string // names that have a value already, which will be replaced
 }
 
+// Waiting is a request that nobody has answered. Its link cannot be told again,
+// only replaced.
+type Waiting struct {
+	Fields       []Field                `json:"secrets"`
+	Reason       string                 `json:"reason,omitempty"`
+	Conversation phantom.ConversationID `json:"conversation,omitempty"`
+	Asked        time.Time              `json:"asked_at"`
+	Expires      time.Time              `json:"link_expires_at"`
+	token        string                 // its digest
+}
+
+// Requests returns the requests of the last day that nobody has answered, by
+// the form or otherwise, oldest first. It reads a home that is only looked into.
+func Requests(ctx context.Context, db reader) ([]Waiting, error) {
+	stored, _, err := load(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("read the vault: %w", err)
+	}
+	rows, err := db.Query(ctx, `SELECT token, fields, reason, conversation, created_at, expires_at FROM secret_links
+		WHERE used_at IS NULL AND expires_at > ? ORDER BY created_at`, phantom.Micros(time.Now().Add(-linkMemory)))
+	if err != nil {
+		return nil, fmt.Errorf("read requests for secrets: %w", err)
+	}
+	defer rows.Close()
+	list := []Waiting{}
+	for rows.Next() {
+		var w Waiting
+		var fields string
+		var asked, expires int64
+		err := rows.Scan(&w.token, &fields, &w.Reason, &w.Conversation, &asked, &expires)
+		if err == nil {
+			err = json.Unmarshal([]byte(fields), &w.Fields)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read requests for secrets: %w", err)
+		}
+		w.Asked, w.Expires = phantom.FromMicros(asked), phantom.FromMicros(expires)
+		if !w.answered(stored) {
+			list = append(list, w)
+		}
+	}
+	return list, rows.Err()
+}
+
+// answered reports whether every secret was stored since it was asked for.
+func (w Waiting) answered(stored []row) bool {
+	for _, f := range w.Fields {
+		if !slices.ContainsFunc(stored, func(r row) bool { return r.name == f.Name && !r.updated.Before(w.Asked) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// newToken makes the token of a link; the redactor knows it before anybody does.
+func (s *Store) newToken() string {
+	raw := make([]byte, tokenSize)
+	rand.Read(raw) // never fails: the runtime ends the process instead
+	token := base64.RawURLEncoding.EncodeToString(raw)
+	s.o.Redactor.Add(secret.New(token))
+	return token
+}
+
+// again replaces the link of the newest request that waits for a secret.
+func (s *Store) again(ctx context.Context, r Request) (Link, error) {
+	if len(r.Fields) != 1 {
+		return Link{}, errors.New("a new link is for one request: name one secret that it asks for")
+	}
+	name, token := r.Fields[0].Name, s.newToken()
+	link := Link{URL: s.o.BaseURL + CollectPath + token, Expires: time.Now().Add(linkExpiry)}
+	err := s.changing(ctx, "secret request", fmt.Sprintf("%.64s again", name), func(ctx context.Context) error {
+		return s.o.DB.WithTx(ctx, func(tx *store.Tx) error {
+			waiting, err := Requests(ctx, tx)
+			if err != nil {
+				return err
+			}
+			for _, w := range slices.Backward(waiting) {
+				if slices.ContainsFunc(w.Fields, func(f Field) bool { return f.Name == name }) {
+					_, err := tx.Exec(ctx, `UPDATE secret_links SET token = ?, expires_at = ? WHERE token = ?`, digest(token), phantom.Micros(link.Expires), w.token)
+					return err
+				}
+			}
+			return fmt.Errorf("no request waits for secret %.64q: see `phantom secret requests`, or leave out --again", name)
+		})
+	})
+	if err != nil {
+		return Link{}, err
+	}
+	return link, nil
+}
+
 // Request makes a link for the owner. Only a digest of it is kept.
 func (s *Store) Request(ctx context.Context, r Request) (Link, error) {
 	if !s.formReachable() {
 		return Link{}, ErrNoForm
+	}
+	if r.Again {
+		return s.again(ctx, r)
 	}
 	fields, names, err := newFields(r.Fields)
 	if err != nil {
@@ -89,11 +185,7 @@ func (s *Store) Request(ctx context.Context, r Request) (Link, error) {
 	if utf8.RuneCountInString(r.Reason) > maxReason {
 		return Link{}, fmt.Errorf("the reason is longer than %d characters", maxReason)
 	}
-	raw := make([]byte, tokenSize)
-	rand.Read(raw) // never fails: the runtime ends the process instead
-	token := base64.RawURLEncoding.EncodeToString(raw)
-	s.o.Redactor.Add(secret.New(token))
-	now := time.Now()
+	token, now := s.newToken(), time.Now()
 	link := Link{URL: s.o.BaseURL + CollectPath + token, Expires: now.Add(linkExpiry)}
 	err = s.changing(ctx, "secret request", strings.Join(names, ", "), func(ctx context.Context) error {
 		return s.o.DB.WithTx(ctx, func(tx *store.Tx) error {

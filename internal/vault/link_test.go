@@ -206,3 +206,97 @@ func TestTextsOfALinkArePlain(t *testing.T) {
 		t.Errorf("Form = %q, %v", f, err)
 	}
 }
+
+// TestRequestAgain: the owner finds what waits, and gets a new link for it; the
+// one that was shown before ends with that.
+func TestRequestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		s := d.open()
+		defer s.o.DB.Close()
+		again := func(names ...string) (Link, error) {
+			r := Request{Again: true}
+			for _, name := range names {
+				r.Fields = append(r.Fields, Field{Name: name})
+			}
+			return s.Request(owner(t), r)
+		}
+		waiting := func(when string, want ...string) {
+			t.Helper()
+			list, err := Requests(t.Context(), s.o.DB)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, w := range list {
+				got = append(got, w.Fields[0].Name)
+			}
+			if strings.Join(got, " ") != strings.Join(want, " ") {
+				t.Errorf("%s %q wait, want %q", when, got, want)
+			}
+		}
+		waiting("at first")
+		old := ask(t, s, Field{Name: "alpha", Hosts: []string{"api.example.com"}}, Field{Name: "beta"})
+		time.Sleep(time.Second)
+		other := ask(t, s, Field{Name: "gamma"})
+		waiting("after two requests", "alpha", "gamma")
+
+		time.Sleep(linkExpiry + time.Hour) // nobody watched
+		link, err := again("beta")
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := tokenOf(link)
+		if got := d.redact.String(link.URL); strings.Contains(got, token) {
+			t.Errorf("the redactor lets through %q", got)
+		}
+		if got := d.book.rows[len(d.book.rows)-1]; got != "secret request beta again" {
+			t.Errorf("on record: %s", got)
+		}
+		if _, err := s.Form(t.Context(), old); !errors.Is(err, ErrNoLink) {
+			t.Errorf("the old link: %v, want ErrNoLink", err)
+		}
+		if _, err := s.Form(t.Context(), other); !errors.Is(err, ErrExpired) {
+			t.Errorf("the link of another request: %v, want ErrExpired", err)
+		}
+		f, err := s.Form(t.Context(), token)
+		if err != nil || len(f.Fields) != 2 || f.Fields[0].Hosts[0] != "api.example.com" || f.Reason != "to test" {
+			t.Fatalf("Form of the new link = %+v, %v, want what was asked for", f, err)
+		}
+		newest, err := again("alpha")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Collect(t.Context(), token, given("alpha", first, "beta", second)); !errors.Is(err, ErrNoLink) {
+			t.Errorf("the second link after the third: %v, want ErrNoLink", err)
+		}
+		if err := s.Collect(t.Context(), tokenOf(newest), given("alpha", first, "beta", second)); err != nil {
+			t.Fatal(err)
+		}
+		waiting("after one was answered", "gamma")
+		set(t, s, "gamma", first)
+		waiting("after the other was set", nil...)
+
+		for why, call := range map[string]func() (Link, error){
+			"nothing waits for it": func() (Link, error) { return again("alpha") },
+			"nothing was asked":    func() (Link, error) { return again("delta") },
+			"two names":            func() (Link, error) { return again("alpha", "beta") },
+			"no name":              func() (Link, error) { return again() },
+			"somebody else than the owner": func() (Link, error) {
+				return s.Request(t.Context(), Request{Again: true, Fields: []Field{{Name: "epsilon"}}})
+			},
+		} {
+			if why != "nothing waits for it" {
+				ask(t, s, Field{Name: "epsilon"})
+			}
+			if link, err := call(); err == nil || link.URL != "" {
+				t.Errorf("%s: a link was made", why)
+			}
+		}
+		time.Sleep(linkExpiry + linkMemory)
+		waiting("a day later", nil...)
+		if _, err := again("epsilon"); err == nil {
+			t.Error("a day later a link was made")
+		}
+	})
+}

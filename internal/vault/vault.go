@@ -148,7 +148,7 @@ func (s *Store) check(rows []row, sum manifest) error {
 		return fmt.Errorf("the vault does not open with the key from %s: %w: give it that key, or the new one and that key after it", source, &KeyError{ID: sum.keyID})
 	}
 	if !sum.matches(k, rows) {
-		return errors.New("the secrets in the database are not those that phantom wrote (a row was taken away, added or put back): put the home back from a backup")
+		return errForeignRows
 	}
 	return nil
 }
@@ -351,8 +351,9 @@ func (s *Store) write(ctx context.Context, changes []change, first func(context.
 	})
 }
 
-// commit lets do change the rows and a copy of what is in memory, puts the
-// sum over both, and lets the copy count once it is on the disk.
+// commit lets do change the rows and a copy of what is in memory, puts the sum
+// over the rows as they are stored then, and lets the copy count once it is on
+// the disk. It vouches for nothing that it did not find vouched for.
 func (s *Store) commit(ctx context.Context, do func(context.Context, *store.Tx, map[string]kept) error) error {
 	var next map[string]kept
 	err := s.o.DB.WithTx(ctx, func(tx *store.Tx) error {
@@ -360,12 +361,18 @@ func (s *Store) commit(ctx context.Context, do func(context.Context, *store.Tx, 
 		next = maps.Clone(s.all)
 		keys := s.keys
 		s.mu.RUnlock()
+		rows, sum, err := load(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := unchanged(keys, rows, sum, next); err != nil {
+			return err
+		}
 		if err := do(ctx, tx, next); err != nil {
 			return err
 		}
-		rows := make([]row, 0, len(next))
-		for _, k := range next {
-			rows = append(rows, k.row)
+		if rows, _, err = load(ctx, tx); err != nil {
+			return err
 		}
 		return putManifest(ctx, tx, keys[0], rows)
 	})
@@ -376,6 +383,28 @@ func (s *Store) commit(ctx context.Context, do func(context.Context, *store.Tx, 
 	defer s.mu.Unlock()
 	s.all = next
 	return nil
+}
+
+// errForeignRows says that another hand was on the database.
+var errForeignRows = errors.New("the secrets in the database are not those that phantom wrote (a row was changed, taken away, added or put back): put the home back from a backup")
+
+// unchanged reports whether the stored rows are those that the sum vouches for
+// and that are in memory.
+func unchanged(keys ring, rows []row, sum manifest, all map[string]kept) error {
+	known := make([]row, 0, len(all))
+	for _, k := range all {
+		known = append(known, k.row)
+	}
+	for _, r := range rows { // which key it is under stands in no sum
+		if all[r.name].keyID != r.keyID {
+			return errForeignRows
+		}
+	}
+	k, ok := keys.find(sum.keyID)
+	if ok && sum.matches(k, rows) && sum.matches(k, known) || sum.keyID == "" && len(rows)+len(known) == 0 {
+		return nil
+	}
+	return errForeignRows
 }
 
 // sealingKey returns the key in use. The first value ever makes one.

@@ -297,7 +297,8 @@ func TestForHost(t *testing.T) {
 	}
 }
 
-// What is changed in the database behind Phantom's back stops the next start.
+// What is changed in the database behind Phantom's back stops the next start,
+// and every change before it.
 func TestTamperedRows(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -336,6 +337,17 @@ func TestTamperedRows(t *testing.T) {
 			set(t, s, "beta", second, "api.github.com")
 			d.open() // untouched it opens
 			tt.do(d, old)
+			// Nor does the running one write over it, which would vouch for it.
+			for what, write := range map[string]func() error{
+				"set":        func() error { _, err := s.Set(owner(t), "delta", secret.New(second), nil); return err },
+				"rotate":     func() error { _, err := s.Rotate(owner(t), "alpha", secret.New(second)); return err },
+				"remove":     func() error { return s.Remove(owner(t), "beta") },
+				"rotate-key": func() error { return s.RotateKey(owner(t)) },
+			} {
+				if err := write(); err == nil || strings.Contains(err.Error(), "planted") {
+					t.Errorf("%s = %v, want a refusal that shows no value", what, err)
+				}
+			}
 			if _, err := d.try(); err == nil {
 				t.Error("it opened")
 			} else if strings.Contains(err.Error(), "planted") {

@@ -100,6 +100,9 @@ func (c *Channel) load() error {
 // Name implements router.Channel.
 func (*Channel) Name() string { return Name }
 
+// Notices says that the owner reads notices here.
+func (*Channel) Notices() bool { return true }
+
 // Run implements router.Channel: there is nothing to listen to, because the
 // control socket hands messages to the router itself.
 func (c *Channel) Run(ctx context.Context, _ func(context.Context, phantom.Inbound) error) error {
@@ -108,28 +111,28 @@ func (c *Channel) Run(ctx context.Context, _ func(context.Context, phantom.Inbou
 }
 
 // Deliver implements router.Channel: one synced line, once.
-func (c *Channel) Deliver(_ context.Context, d phantom.Delivery) error {
+func (c *Channel) Deliver(_ context.Context, d phantom.Delivery) ([]string, error) {
 	raw, err := json.Marshal(Line{ID: d.ID, Conversation: d.Conversation, Turn: d.Turn, Text: d.Text, At: d.Created})
 	if err != nil {
-		return fmt.Errorf("write terminal log: %w", err)
+		return nil, fmt.Errorf("write terminal log: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.last == d.ID {
-		return nil
+		return nil, nil
 	}
 	at, err := c.file.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return fmt.Errorf("write terminal log: %w", err)
+		return nil, fmt.Errorf("write terminal log: %w", err)
 	}
 	if _, err := c.file.Write(append(raw, '\n')); err != nil {
-		return errors.Join(fmt.Errorf("write terminal log: %w", err), c.rewind(at))
+		return nil, errors.Join(fmt.Errorf("write terminal log: %w", err), c.rewind(at))
 	}
 	if err := c.file.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync terminal log: %w", err), c.rewind(at))
+		return nil, errors.Join(fmt.Errorf("sync terminal log: %w", err), c.rewind(at))
 	}
 	c.last = d.ID
-	return nil
+	return nil, nil
 }
 
 // rewind removes a line that was not written whole.

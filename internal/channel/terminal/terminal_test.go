@@ -59,7 +59,7 @@ func TestLog(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, id := range tt.sends {
-				if err := c.Deliver(t.Context(), delivery(id, "hello")); err != nil {
+				if _, err := c.Deliver(t.Context(), delivery(id, "hello")); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -9,6 +9,7 @@
 package strict
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,6 +63,8 @@ func Parse(name string, raw []byte, lookup Lookup) Node {
 		root.Problem("is not UTF-8 text")
 		return root
 	}
+	// The parser counts a line that ends in CRLF twice where there are comments.
+	raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
 	doc, err := parser.ParseBytes(raw, 0, parser.AllowDuplicateMapKey()) // Entries refuses them, with its other problems
 	if err != nil {
 		line, message := 1, err.Error()

@@ -24,6 +24,7 @@ const (
 	Program             // not known to need the network; what it does once it runs is unknown
 	Plain               // known to touch neither the network nor how others reach it
 	Listed              // a listed program that fetches from listed hosts
+	Here                // asks a service of this machine for a page
 )
 
 // List is what may be fetched without asking. The zero list lists nothing.
@@ -31,6 +32,7 @@ type List struct {
 	Programs []string // a program with the words that must follow it: "npm ci"
 	Hosts    []string // host names; a name covers its subdomains
 	Home     string
+	Own      []int // Phantom's own ports, which no command may ask unasked
 }
 
 // Files reads a small file by its absolute path. What is no file reads as
@@ -52,8 +54,34 @@ func Default(home string) List {
 	}
 }
 
-// Class tells what one command of a line has to do with the network.
-func (l List) Class(c shell.Call, read Files) Kind {
+// Needs are the programs of a line by what they have to do with the network.
+type Needs struct {
+	Listed, Here, Program, Other []string
+	Code                         []string // where they take what they run or are set up by
+}
+
+// Needs tells what the commands of a line need.
+func (l List) Needs(calls []shell.Call, read Files) (n Needs) {
+	for i, c := range calls {
+		n.Code = append(n.Code, l.Code(c, read)...)
+		switch l.Class(c, read, calls[:i]...) {
+		case Listed:
+			n.Listed = append(n.Listed, c.Name())
+		case Here:
+			n.Here = append(n.Here, c.Name())
+		case Program:
+			n.Program = append(n.Program, c.Name())
+		case Plain:
+		default:
+			n.Other = append(n.Other, c.Name())
+		}
+	}
+	return n
+}
+
+// Class tells what one command of a line has to do with the network; before are
+// the commands that the line runs before it.
+func (l List) Class(c shell.Call, read Files, before ...shell.Call) Kind {
 	if len(c.Argv) == 0 {
 		return written(c, Plain)
 	}
@@ -67,8 +95,10 @@ func (l List) Class(c shell.Call, read Files) Kind {
 	switch {
 	case plain(name) && !c.Wrapper, wraps(name) && c.Wrapper:
 		return written(c, Plain)
-	case !speaks(c):
+	case !speaks(c), l.inside(c, before, read):
 		return Program
+	case l.loopback(c, read) && written(c, Here) == Here:
+		return Here
 	case !l.lists(c) || strings.Contains(strings.Join(c.Argv, " "), shell.Unknown) || !safeEnv(c.Env) || c.Piped && name != "git":
 		return Other
 	}
@@ -123,7 +153,7 @@ func (l List) listed(host string) bool {
 func plain(name string) bool {
 	return slices.Contains([]string{
 		"cd", "pushd", "popd", "mkdir", "echo", "printf", "test", "[", "true", "false", ":", "pwd", "ls", "set", "exit", "date", "sleep", "wait", "which", "type", "export",
-		"head", "tail", "grep", "wc", "sort", "uniq", "cut", "du", "df", "stat", "basename", "dirname", "local", "return", "break", "continue", "shift", "unset",
+		"cat", "tr", "jq", "seq", "nl", "head", "tail", "grep", "wc", "sort", "uniq", "cut", "du", "df", "stat", "basename", "dirname", "local", "return", "break", "continue", "shift", "unset",
 	}, name)
 }
 

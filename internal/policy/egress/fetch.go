@@ -108,9 +108,9 @@ func requirements(c shell.Call, file string, read Files) bool {
 	return true
 }
 
-// quietProject reports whether neither the project nor the home has a setting
-// that sends the manager elsewhere, and the project no script that an install
-// runs.
+// quietProject reports whether neither the project, nor what lies above it, nor
+// the home has a setting that sends the manager elsewhere, and the project no
+// script that an install runs. Managers look for the project upwards.
 func (l List) quietProject(c shell.Call, read Files) bool {
 	redirects := []string{".netrc"}
 	switch c.Name() {
@@ -125,18 +125,32 @@ func (l List) quietProject(c shell.Call, read Files) bool {
 	case "gem", "bundle":
 		redirects = append(redirects, ".gemrc", ".bundle/config")
 	}
+	above := upwards(c.Cwd)
 	for _, file := range redirects {
-		for _, dir := range []string{c.Cwd, l.Home} {
+		for _, dir := range append(above, l.Home) {
 			if text, ok := read(filepath.Join(dir, file)); !ok || strings.Contains(text, "://") || file == ".config/go/env" && text != "" || strings.Contains(text, "shell") || strings.Contains(text, "hooks") || strings.HasSuffix(file, "cjs") && text != "" {
 				return false
 			}
 		}
 	}
 	if slices.Contains([]string{"npm", "pnpm", "yarn", "bun"}, c.Name()) && !slices.Contains(c.Argv, "--ignore-scripts") {
-		text, ok := read(filepath.Join(c.Cwd, "package.json"))
-		return ok && !slices.ContainsFunc([]string{`"preinstall"`, `"install"`, `"postinstall"`, `"prepare"`, `"prepublish"`, `"preprepare"`, `"postprepare"`}, func(s string) bool { return strings.Contains(text, s) })
+		for _, dir := range above {
+			text, ok := read(filepath.Join(dir, "package.json"))
+			if !ok || slices.ContainsFunc([]string{`"preinstall"`, `"install"`, `"postinstall"`, `"prepare"`, `"prepublish"`, `"preprepare"`, `"postprepare"`}, func(s string) bool { return strings.Contains(text, s) }) {
+				return false
+			}
+		}
 	}
 	return true
+}
+
+// upwards lists a directory and those above it.
+func upwards(dir string) []string {
+	all := []string{dir}
+	for ; dir != filepath.Dir(dir); all = append(all, dir) {
+		dir = filepath.Dir(dir)
+	}
+	return all
 }
 
 // place makes a path absolute.
@@ -162,7 +176,7 @@ func (l List) manifests(c shell.Call, read Files) bool {
 	if !ok {
 		files = "package.json package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock"
 	}
-	for dir := c.Cwd; ; dir = filepath.Dir(dir) { // a manager looks above it, too
+	for _, dir := range upwards(c.Cwd) {
 		for file := range strings.FieldsSeq(files) {
 			text, ok := read(filepath.Join(dir, file))
 			if !ok || elsewhere.MatchString(text) || text != "" && (c.Name() == "go" || c.Name() == "bundle") || slices.ContainsFunc(strings.Split(text, "://")[1:], func(after string) bool {
@@ -172,8 +186,6 @@ func (l List) manifests(c shell.Call, read Files) bool {
 				return false
 			}
 		}
-		if dir == filepath.Dir(dir) {
-			return true
-		}
 	}
+	return true
 }

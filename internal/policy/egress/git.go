@@ -35,7 +35,7 @@ func (l List) git(c shell.Call, read Files) bool {
 	case len(words) > 0 && strings.ContainsAny(words[0], ":/"):
 		return l.address(words[0])
 	}
-	return l.repository(dir, words, read)
+	return l.repository(dir, words, slices.Contains(c.Argv, "--no-recurse-submodules"), read)
 }
 
 // gitOperands returns what follows a subcommand besides options that do not
@@ -64,8 +64,9 @@ func gitOperands(rest []string) ([]string, bool) {
 }
 
 // repository judges the settings of the repository around dir, its hooks, and
-// the remote that the words name in them.
-func (l List) repository(dir string, words []string, read Files) bool {
+// the remote that the words name in them. Submodules have settings of their
+// own, so there are none, or they are to be left alone.
+func (l List) repository(dir string, words []string, alone bool, read Files) bool {
 	for at := dir; ; at = filepath.Dir(at) {
 		link, ok := read(filepath.Join(at, ".git"))
 		bare, plain := read(filepath.Join(at, "HEAD"))
@@ -86,9 +87,10 @@ func (l List) repository(dir string, words []string, read Files) bool {
 				return false
 			}
 		}
+		modules, known := read(filepath.Join(at, ".gitmodules"))
 		text, ok := read(filepath.Join(git, "config"))
 		names := map[string]bool{}
-		if !ok || !l.remotes(text, names) {
+		if !ok || !known || modules != "" && !alone || !l.remotes(text, names) {
 			return false
 		}
 		return len(words) == 0 && names["origin"] || len(words) > 0 && names[words[0]]

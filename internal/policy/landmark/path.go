@@ -52,6 +52,12 @@ func LogFile(path string) bool {
 	if strings.HasPrefix(base, ".") && strings.HasSuffix(base, "_history") || base == ".histfile" || base == "fish_history" {
 		return true
 	}
+	if strings.ContainsAny(base, "*?[") && (strings.HasPrefix(base, ".") || strings.HasSuffix(base, "_history")) && !Wild(base) && slices.ContainsFunc([]string{".bash_history", ".zsh_history", ".python_history", ".psql_history", ".mysql_history"}, func(h string) bool {
+		ok, err := filepath.Match(base, h)
+		return ok && err == nil
+	}) {
+		return true
+	}
 	path = filepath.Clean(path)
 	return Under("/var/log", path) || Under("/var/audit", path) || Under("/run/log/journal", path) || path == "/var/run/utmp" || path == "/run/utmp"
 }

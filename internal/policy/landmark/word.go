@@ -87,9 +87,13 @@ func Ours(name string) bool {
 	return slices.Contains(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune("/.-@_:", r) }), "phantom")
 }
 
+// Essential reports whether a machine cannot do without a package.
 func Essential(pkg string) bool {
 	pkg, _, _ = strings.Cut(pkg, ":")
-	for _, p := range []string{"linux-image", "linux-headers-generic", "kernel", "libc6", "glibc", "grub", "systemd", "openssh-server", "python3-minimal", "*"} {
+	if strings.HasSuffix(pkg, "-dev") || strings.HasSuffix(pkg, "-doc") || strings.HasSuffix(pkg, "-dbg") {
+		return false
+	}
+	for _, p := range []string{"linux-image", "linux-headers-generic", "linux-generic", "kernel", "libc6", "libc-bin", "libgcc-s", "libstdc++6", "libsystemd", "libudev", "libpam", "libapt-pkg", "libselinux", "glibc", "grub", "systemd", "openssh-server", "python3-minimal", "*", "?essential", "~E", "apt-transport", "debian-archive", "ubuntu-minimal", "ubuntu-standard", "shim", "dracut"} {
 		if strings.HasPrefix(pkg, p) {
 			return true
 		}
@@ -98,6 +102,8 @@ func Essential(pkg string) bool {
 		"bash", "dash", "coreutils", "util-linux", "sudo", "apt", "dpkg", "rpm", "dnf", "yum", "pacman", "init", "sysvinit", "libssl3", "openssl", "passwd", "login", "mount", "tar", "gzip", "grep",
 		"sed", "findutils", "base-files", "base-passwd", "perl-base", "python3", "python", "network-manager", "NetworkManager", "iproute2", "openssh", "docker-ce", "docker.io", "musl", "busybox", "alpine-base",
 		"libpam0g", "libpam-modules", "e2fsprogs", "hostname", "procps", "udev", "filesystem", "ca-certificates", "ncurses-base", "zlib1g", "debianutils", "diffutils", "initramfs-tools", "netplan.io", "ufw", "fail2ban", "cloud-init",
+		"init-system-helpers", "sysvinit-utils", "debconf", "gpgv", "gnupg", "adduser", "bsdutils", "ncurses-bin", "mawk", "gawk", "netbase", "kmod", "dbus", "ifupdown", "openssh-client", "isc-dhcp-client", "lsb-base", "apt-utils", "shadow", "shadow-utils", "setup", "bzip2", "xz-utils", "lvm2", "cryptsetup", "mdadm",
+		"linux-firmware", "linux-base", "linux", "efibootmgr", "openrc", "runit", "apk-tools", "alpine-baselayout", "musl-utils", "libcrypto3", "nftables", "iptables", "firewalld", "snapd", "core", "libssl1.1", "libcrypt1", "libtinfo6", "liblzma5", "libzstd1", "libblkid1", "libmount1", "libuuid1", "usrmerge", "polkit", "polkitd", "cron", "rsyslog",
 	}, pkg)
 }
 
@@ -228,22 +234,46 @@ func Talker(name string) bool {
 
 // Signalled returns what kill is to signal.
 func Signalled(args []string) []string {
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+	given := false
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
 		a := args[0]
-		args = args[1:]
-		if a == "-s" || a == "-n" || a == "--signal" {
-			args = args[min(1, len(args)):]
-			continue
+		if given && a[1] != '-' {
+			return args // a group of processes, since the signal is known
 		}
-		if a == "-l" || a == "-L" || a == "--list" {
+		args = args[1:]
+		switch {
+		case a == "--":
+			return args
+		case a == "-l" || a == "-L" || strings.HasPrefix(a, "--list") || a == "--table":
 			return nil
+		case a == "-s" || a == "-n" || a == "-q" || a == "--signal" || a == "--queue":
+			args = args[min(1, len(args)):]
+			given = true
+		case a == "--timeout":
+			args = args[min(2, len(args)):]
+		case a != "-a" && a != "--all" && a != "-p" && a != "--pid" && a != "--verbose" && a != "--require-handler":
+			given = true
 		}
-		break
-	}
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
 	}
 	return args
+}
+
+// ListsProcesses reports whether a command names every process of the machine.
+func ListsProcesses(name string, argv []string) bool {
+	if name == "ps" {
+		return true
+	}
+	return slices.Contains([]string{"ls", "find", "echo", "printf", "fd", "sh", "bash"}, name) && slices.ContainsFunc(argv[1:], func(a string) bool {
+		return a == "/proc" || a == "/proc/" || strings.HasPrefix(a, "/proc/[") || strings.HasPrefix(a, "/proc/*") || strings.HasPrefix(a, "/proc/?")
+	})
+}
+
+// Picks reports whether a command lets only some lines through, and not just
+// whatever is a number.
+func Picks(name string, argv []string) bool {
+	return strings.HasSuffix(name, "grep") && slices.ContainsFunc(argv[1:], func(a string) bool {
+		return !strings.HasPrefix(a, "-") && strings.Trim(strings.NewReplacer("digit", "", "proc", "").Replace(a), `^$[]0123456789-+*\d{}(),?:/.x`) != ""
+	})
 }
 
 // Namer reports whether a program tells of files no more than their names and sizes.

@@ -16,7 +16,7 @@ import (
 // among them runs nothing.
 func Inert(name string) bool {
 	return slices.Contains([]string{
-		"ls", "apropos", "whatis", "info", "help", "whereis", "hash", "file", "stat", "wc", "cut", "paste", "diff", "cmp", "comm", "ag", "ack", "jq", "yq",
+		"apropos", "whatis", "look", "dict", "wn", "spell", "aspell", "hunspell", "sdcv", "trans", "cheat", "ri", "perldoc", "pydoc", "pydoc3", "godoc", "info", "help", "whereis", "hash", "file", "stat", "wc", "cut", "paste", "diff", "cmp", "comm", "ag", "ack", "jq", "yq",
 		"test", "[", "expr", "let", "export", "declare", "local", "readonly", "typeset", "logger", "notify-send", "say", "wall", "figlet", "cowsay", "toilet", "bc", "seq",
 		"apt", "apt-get", "apt-cache", "aptitude", "dpkg", "dnf", "yum", "rpm", "pacman", "apk", "brew", "snap", "pip", "pip3", "gem", "cargo",
 		"go", "ninja", "mvn", "gradle", "gcc", "cc", "clang", "rustc", "systemctl", "service", "journalctl", "kill", "pkill", "killall", "pgrep", "ps",
@@ -129,8 +129,6 @@ func Commands(name string) []string {
 		options = "--db-command"
 	case "crash", "logrotate", "certbot":
 		options = "--pre-hook --post-hook --deploy-hook --renew-hook --manual-auth-hook --manual-cleanup-hook --mail"
-	case "ansible":
-		options = "-a --args"
 	case "openvpn":
 		options = "--up --down --route-up --ipchange --learn-address --auth-user-pass-verify --tls-verify --client-connect"
 	case "pppd", "dhclient", "udhcpc":
@@ -181,8 +179,6 @@ func Command(name, option, value string) (string, bool) {
 	case (option == "-o" || option == "--option") && (name == "restic" || name == "borg" || name == "rclone"):
 		key, cmd, ok := strings.Cut(value, "=")
 		return cmd, ok && strings.HasSuffix(key, "command")
-	case name == "ansible":
-		return value, strings.ContainsAny(value, " /")
 	}
 	return value, true
 }

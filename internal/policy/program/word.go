@@ -13,6 +13,25 @@ func Message(name string, argv []string, i int) bool {
 	return slices.Contains([]string{"-m", "--message", "-t", "--title", "-b", "--body", "--grep", "-S"}, argv[i-1]) || strings.HasPrefix(argv[i], "-m")
 }
 
+// Copied reports whether argument i is a file that is only read to be copied:
+// a link would make a second name for it.
+func Copied(name string, argv []string, i int) bool {
+	if name != "cp" && name != "gcp" || i == 0 || strings.HasPrefix(argv[i], "-") {
+		return false
+	}
+	last := len(argv) - 1
+	for _, a := range argv[1:] {
+		long, _, _ := strings.Cut(a, "=") // it may be cut short
+		if len(long) > 2 && slices.ContainsFunc([]string{"--link", "--symbolic-link", "--target-directory"}, func(option string) bool { return strings.HasPrefix(option, long) }) {
+			return false
+		}
+		if strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.ContainsAny(a, "lst") {
+			return false
+		}
+	}
+	return i < last && !strings.HasPrefix(argv[last], "-")
+}
+
 // Pattern reports whether argument i is what a filter looks for or does.
 func Pattern(name string, argv []string, i int) bool {
 	if !slices.Contains([]string{"grep", "egrep", "fgrep", "rg", "ag", "ack", "sed", "gsed", "awk", "gawk", "mawk", "jq", "tr"}, name) {
@@ -68,4 +87,20 @@ func Matches(want, arg string) bool {
 		return strings.Contains(arg[1:], want[1:])
 	}
 	return arg == want
+}
+
+// Completes reports whether a program is asked for the completions of a shell,
+// which are its own text and made to be read by one.
+func Completes(name string, args []string) bool {
+	if len(args) == 0 || len(args) > 4 || !slices.Contains([]string{
+		"kubectl", "helm", "gh", "glab", "docker", "podman", "minikube", "kind", "k3d", "k3s", "npm", "pnpm", "rustup", "golangci-lint", "hugo", "deno", "poetry", "pdm", "flux", "argocd", "istioctl", "doctl", "hcloud", "eksctl", "skaffold", "stern",
+		"velero", "cosign", "oc", "crictl", "kubeadm", "just", "starship", "op", "kustomize", "k9s", "chezmoi", "mise", "uv", "ruff", "flyctl", "fly", "cilium", "linkerd", "talosctl", "nerdctl", "syft", "trivy", "bw", "ng", "goreleaser", "task", "atuin", "zellij", "phantom",
+	}, name) {
+		return false
+	}
+	verb := args[0]
+	if name == "pnpm" || name == "rustup" || name == "poetry" || name == "npm" {
+		verb = strings.TrimSuffix(verb, "s")
+	}
+	return slices.Contains([]string{"completion", "completions", "generate-shell-completion", "gen-completions", "--completion"}, verb) && !slices.ContainsFunc(args[1:], func(a string) bool { return strings.Trim(a, "abcdefghijklmnopqrstuvwxyz-=") != "" })
 }

@@ -1,5 +1,5 @@
-// Package resource knows which uses of the clouds', clusters' and databases' own
-// programs destroy what they keep.
+// Package resource knows which uses of the clouds', clusters', databases' and the
+// machine's own programs destroy what they keep, or stop what they run.
 //
 // It owns the meaning of those programs' subcommands and of SQL. It sees the
 // words of one call, runs nothing and gives no verdict; only package policy
@@ -38,9 +38,11 @@ func unknown(words []string) bool {
 }
 
 // SQL reports whether a database client is to destroy what is in a database.
-func (u Use) SQL() bool { return slices.ContainsFunc(u.statements(), landmark.DestroysData) }
+func (u Use) SQL() bool {
+	return slices.ContainsFunc(u.statements(), landmark.DestroysData) || u.Program == "bq" && landmark.Starts(u.opts("", "project_id", "dataset_id", "location", "format").Operands, "rm|truncate")
+}
 
-// sql returns the words, in capitals, of what a database client is to run.
+// statements returns the words, in capitals, of what a database client is to run.
 func (u Use) statements() [][]string {
 	var parts []string
 	for _, a := range u.Args {
@@ -85,9 +87,19 @@ func (u Use) Database() bool {
 		return landmark.Starts(w, "reset|force_reset|delete_vhost|delete_user|purge_queue|delete_queue")
 	case "kafka-topics", "kafka-topics.sh":
 		return u.has("--delete")
+	case "wp", "drush":
+		return landmark.Starts(w, "db", "drop|reset|clean") || landmark.Starts(w, "site", "empty|delete") || landmark.Starts(w, "sql:drop|sql-drop|sqlq-drop")
+	case "flyway", "dbmate", "sqlx", "diesel", "migrate", "goose", "atlas", "liquibase", "neo4j-admin", "cypher-shell", "arangosh", "curator_cli":
+		return u.has("clean", "drop", "dropAll", "drop-all", "reset", "down-to") && !landmark.Starts(w, "status") && !u.has("--dry-run") || strings.Contains(strings.ToUpper(all), "DETACH DELETE") || strings.Contains(all, "_dropDatabase") || u.has("delete_indices", "delete-indices")
+	}
+	if slices.ContainsFunc(u.Args, func(a string) bool {
+		// Of the consoles' long names, the tail says what they do.
+		return strings.HasSuffix(a, ":database:drop") || strings.HasSuffix(a, ":schema:drop") || strings.HasSuffix(a, ":schema-tool:drop") || a == "d:d:d" || a == "d:s:d" || strings.HasSuffix(a, ":schema:fresh") || a == "setup:uninstall"
+	}) {
+		return true
 	}
 	return slices.ContainsFunc(u.Args, func(a string) bool {
-		return slices.Contains([]string{"db:drop", "db:reset", "db:purge", "db:wipe", "migrate:fresh", "migrate:reset", "db:drop:all", "db:migrate:undo:all", "schema:drop", "ecto.drop", "ecto.reset"}, a)
+		return slices.Contains([]string{"db:drop", "db:reset", "db:purge", "db:wipe", "db:truncate_all", "db:migrate:reset", "db:dropall", "migrate:fresh", "migrate:reset", "migrate:refresh", "db:drop:all", "db:migrate:undo:all", "schema:drop", "ecto.drop", "ecto.reset"}, a)
 	}) || landmark.Starts(w, "migrate", "reset") || landmark.Starts(w, "prisma", "migrate", "reset") || landmark.Starts(w, "db", "reset|drop") || landmark.Starts(w, "downgrade", "base") || landmark.Starts(w, "db", "downgrade", "base") || u.has("migrate:rollback") && u.has("--all") ||
 		len(w) > 1 && slices.Contains([]string{"flush", "reset_db", "sqlflush"}, w[1]) && strings.Contains(w[0], "manage.py") || strings.Contains(u.Program, "manage.py") && landmark.Starts(w, "flush|reset_db") || landmark.Starts(w, "prisma", "db", "push") && u.has("--force-reset") || landmark.Starts(w, "db", "push") && u.has("--force-reset")
 }
@@ -156,10 +168,12 @@ func (u Use) Cloud() bool {
 	case "multipass", "kind", "minikube", "k3d":
 		return u.has("delete") && u.has("--all", "--purge", "-a")
 	case "gsutil", "s3cmd", "mc":
-		if landmark.Starts(w, "rm|del") && slices.ContainsFunc(w, func(a string) bool { return strings.HasSuffix(a, "*") }) {
+		o := u.lead()
+		w := o.Operands
+		if landmark.Starts(w, "rm|del|delete") && (o.Has("r", "R", "a", "recursive", "force") || slices.ContainsFunc(w, func(a string) bool { return strings.HasSuffix(a, "*") })) {
 			return true
 		}
-		return slices.ContainsFunc(w, func(a string) bool { return a == "rb" }) || u.has("rm", "del", "delete") && u.has("-r", "-R", "--recursive", "--force", "-rf", "**") || landmark.Starts(w, "rsync") && u.has("-d")
+		return slices.Contains(w, "rb") || slices.Contains(w, "**") || landmark.Starts(w, "rsync|sync|mirror") && (o.Has("d", "delete-removed", "remove") && (u.Program != "mc" || o.Has("remove")))
 	case "rclone":
 		return landmark.Starts(w, "purge|delete|sync|rmdirs|cleanup") && (!landmark.Starts(w, "sync") || o.Has("delete-excluded"))
 	case "vault":

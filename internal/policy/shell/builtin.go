@@ -15,8 +15,10 @@ func builtins(name string) runner {
 		return changeDir
 	case "set", "shift":
 		return positional
-	case "read", "mapfile", "readarray":
+	case "read":
 		return read
+	case "mapfile", "readarray":
+		return lines
 	case "hash":
 		return func(m *machine, argv []string, _ *stream) string {
 			o := ParseOptions(argv[1:], "p", nil, true)
@@ -79,33 +81,69 @@ func positional(m *machine, argv []string, _ *stream) string {
 	return ""
 }
 
-// read takes a line of the input into variables.
-func read(m *machine, argv []string, in *stream) string {
-	o := ParseOptions(argv[1:], "adinNptuOsCc", nil, false)
-	names := o.Operands
-	if argv[0] != "read" {
-		for _, n := range names {
-			m.vars[n] = value{arr: true, list: []string{Unknown}}
-			if known(in.text) && in.piped {
-				m.vars[n] = value{arr: true, list: strings.Fields(in.text)}
-			}
+// list prints what ls would: the names below its operands, which only the run
+// knows, and the operands themselves, which may be files.
+func list(_ *machine, argv []string, _ *stream) string {
+	o := ParseOptions(argv[1:], "IwT", []string{"ignore", "hide", "sort", "time", "color", "format", "width"}, false)
+	var out strings.Builder
+	if !o.Has("d", "directory") && !slices.ContainsFunc(o.Operands, func(a string) bool { return strings.ContainsAny(a, "*?[") }) {
+		out.WriteString(Unknown + "\n")
+	}
+	for _, a := range o.Operands {
+		out.WriteString(a + "\n")
+	}
+	return out.String()
+}
+
+// lines reads the lines of the input into an array, as mapfile does.
+func lines(m *machine, argv []string, in *stream) string {
+	o := ParseOptions(argv[1:], "dnOsuCc", nil, true)
+	name := "MAPFILE"
+	if len(o.Operands) > 0 {
+		name = o.Operands[0]
+	}
+	for _, c := range o.Values("C") {
+		m.sub().script(c, &stream{})
+	}
+	v := value{arr: true, list: []string{Unknown}}
+	if in.piped {
+		end := "\n"
+		if d, ok := o.Value("d"); ok && d != "" {
+			end = d[:1]
 		}
-		return ""
+		v.list = strings.Split(strings.TrimSuffix(in.text, end), end)
+		if len(v.list) > maxRounds {
+			v.list = append(v.list[:maxRounds:maxRounds], Unknown)
+		}
+	}
+	m.vars[name] = v
+	return ""
+}
+
+// read takes a line of the input, or as much as its options say, into variables.
+func read(m *machine, argv []string, in *stream) string {
+	o := ParseOptions(argv[1:], "adinNptu", nil, true)
+	line := Unknown
+	if d, ok := o.Value("d"); ok && d == "" && in.piped && known(in.text) {
+		line, in.text = in.text, ""
+	} else if in.piped && known(in.text) {
+		line, in.text, _ = strings.Cut(in.text, "\n")
+	}
+	split := func(n int) []string {
+		if !known(line) {
+			return []string{Unknown}
+		}
+		return expand.ReadFields(&expand.Config{Env: environ{m: m}}, line, n, true)
 	}
 	if a, ok := o.Value("a"); ok {
-		m.vars[a] = value{arr: true, list: []string{Unknown}}
+		m.vars[a] = value{arr: true, list: split(-1)}
+		return ""
 	}
+	names := o.Operands
 	if len(names) == 0 {
 		names = []string{"REPLY"}
 	}
-	line := Unknown
-	if in.piped && known(in.text) {
-		line, in.text, _ = strings.Cut(in.text, "\n")
-	}
-	fields := []string{line}
-	if known(line) {
-		fields = expand.ReadFields(&expand.Config{Env: environ{m: m}}, line, len(names), true)
-	}
+	fields := split(len(names))
 	for i, n := range names {
 		switch {
 		case !known(line):

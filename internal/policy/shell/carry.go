@@ -39,6 +39,9 @@ func (m *machine) carried(argv []string, in *stream) {
 	if in.piped && !in.file {
 		texts = append(slices.Clone(texts), in.text)
 	}
+	if slices.Contains([]string{"ed", "red"}, name) && in.piped && !in.file {
+		m.edits(name, texts[len(texts)-1:])
+	}
 	for _, t := range texts {
 		for line := range strings.SplitSeq(t, "\n") {
 			for part := range strings.SplitSeq(line, ";") {

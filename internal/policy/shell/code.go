@@ -40,7 +40,7 @@ func runCode(m *machine, argv []string, in *stream) string {
 		m.sed(codes)
 		return Unknown
 	case "vim", "vi", "nvim", "ex", "emacs":
-		codes = m.editor(name, args)
+		codes = m.editor(name, args, in)
 	default:
 		codes, script = inline(lang, args)
 	}
@@ -159,24 +159,6 @@ func (m *machine) tcl(name, text string) {
 	}
 }
 
-// editor walks the commands that an editor is told to run in a shell.
-func (m *machine) editor(name string, args []string) []string {
-	var codes []string
-	for i, a := range args {
-		if (a == "-c" || a == "--eval" || a == "--cmd" || a == "-eval") && i+1 < len(args) {
-			codes = append(codes, args[i+1])
-		} else if v, ok := strings.CutPrefix(a, "+"); ok {
-			codes = append(codes, v)
-		}
-	}
-	for _, c := range codes {
-		if _, cmd, ok := strings.Cut(c, "!"); ok {
-			m.inner(name, cmd, nil, &stream{})
-		}
-	}
-	return codes
-}
-
 // inline returns the code among an interpreter's arguments, or its script.
 func inline(lang string, args []string) (codes []string, script string) {
 	short, long := "c", []string(nil)
@@ -234,18 +216,9 @@ func inline(lang string, args []string) (codes []string, script string) {
 	return codes, ""
 }
 
-// The words by which code of any of the languages runs programs, deletes,
-// writes, or hides what it does.
+// runners are the words by which code of any of the languages runs programs.
 func runners() []string {
 	return []string{"system", "popen", "subprocess", "exec", "execl", "execlp", "execv", "execvp", "execSync", "spawn", "spawnSync", "spawnlp", "check_output", "check_call", "Popen", "run", "getoutput", "getstatusoutput", "shell_exec", "passthru", "proc_open", "child_process", "execFile", "execFileSync", "qx", "backtick", "pty", "execute", "doShellScript", "shell", "Command", "IO", "Open3", "posix_spawn", "command", "call", "ShellString"}
-}
-
-func deleters() []string {
-	return []string{"rmtree", "rm_rf", "rm_r", "remove_tree", "rmSync", "rmdirSync", "remove_entry_secure", "remove_dir", "rmdir", "rm", "remove_entry", "rimraf", "removedirs"}
-}
-
-func writers() []string {
-	return []string{"write_text", "write_bytes", "writeFile", "writeFileSync", "appendFile", "appendFileSync", "file_put_contents", "truncate", "ftruncate", "copyfile", "copy", "copy2", "rename", "renameSync", "unlink", "unlinkSync", "remove", "move", "symlink", "chmod", "chown", "createWriteStream", "fwrite"}
 }
 
 // code reads a text in a programming language: its string literals are what
@@ -274,9 +247,6 @@ func (m *machine) code(via, text string, runs bool) {
 	if contains(words, "eval", "exec", "Function", "instance_eval", "class_eval", "loadstring", "runInThisContext", "runInNewContext", "run_path", "execfile") && fetching(words, text) {
 		m.problem(HiddenCode, "the code runs a text that it fetches")
 	}
-	if endless(text) && contains(words, "spawn", "Popen", "fork", "popen", "execFile", "proc_open", "Process") && !contains(words, "wait", "waitpid", "sleep", "communicate", "await", "spawnSync", "break", "join") {
-		m.problem(ForkBomb, "the code starts processes in an endless loop")
-	}
 	if contains(words, "execute", "executescript", "executemany", "query", "exec", "prepare", "raw", "do", "run", "sql", "ExecContext", "Exec") {
 		for _, l := range lits {
 			if strings.Contains(l, " ") {
@@ -298,6 +268,12 @@ func (m *machine) code(via, text string, runs bool) {
 	if recursive || searches || strings.Contains(text, "delete-directory") || strings.Contains(text, "delete-file") {
 		words = append(words, "rmtree")
 	}
+	if strings.HasPrefix(via, "emacs") && slices.ContainsFunc([]string{"write-region", "write-file", "append-to-file", "copy-file", "rename-file", "make-symbolic-link"}, func(f string) bool { return strings.Contains(text, f) }) {
+		words = append(words, "fwrite")
+	}
+	if strings.Contains(text, "delete(") && slices.Contains([]string{"vim", "vi", "nvim", "ex"}, via) {
+		words = append(words, "rmtree")
+	}
 	has := func(list []string) bool { return contains(words, list...) }
 	s := m.sub()
 	s.via = append(slices.Clone(m.via), via+" code")
@@ -305,8 +281,8 @@ func (m *machine) code(via, text string, runs bool) {
 		has([]string{"b64decode", "decode_base64", "base64_decode", "unhexlify", "fromhex", "fromCharCode", "atob", "decompress", "rot13", "str_rot13", "strrev", "urlopen", "urlretrieve", "chr", "gzinflate", "decode64", "hex2bin"}) && !has([]string{"environ", "argv"}) {
 		m.problem(HiddenCode, "the code runs a text that it decodes or fetches")
 	}
-	if forks(words) {
-		m.problem(ForkBomb, "the code forks in an endless loop")
+	if why := bomb(text, words, lits); why != "" {
+		m.problem(ForkBomb, why)
 	}
 	if has([]string{"exec", "eval", "system", "popen", "subprocess", "execSync"}) && (strings.Contains(text, `"[::-1]`) || strings.Contains(text, `'[::-1]`) || len(text) < 300 && has([]string{"reverse", "reversed", "strrev"})) {
 		m.problem(HiddenCode, "the code runs a text that it turns round")
@@ -331,59 +307,6 @@ func (m *machine) code(via, text string, runs bool) {
 		s.emit(Call{Argv: []string{"printenv", name}})
 	}
 	s.effects(words, has, lits)
-}
-
-// effects notes the calls that code with these words could make on its literals.
-func (m *machine) effects(words []string, has func([]string) bool, lits []string) {
-	shells := has(runners()) || has([]string{"`"})
-	for i, lit := range lits {
-		if shells && strings.TrimSpace(lit) != "" && !m.noise(lit) {
-			if f, _, _ := parse(lit); f != nil {
-				m.stmts(f.Stmts, &stream{})
-			}
-			if i+1 < len(lits) {
-				// A list of words: the program and its arguments one by one.
-				if fields := strings.Fields(lit); len(fields) == 1 {
-					m.invoke(lits[i:], redirs{}, &stream{})
-				}
-			}
-		}
-	}
-	if shells && len(lits) > 1 && len(lits) < 20 {
-		// A command may be put together from its words.
-		m.guess(strings.Join(lits, ""))
-		m.guess(strings.Join(lits, " "))
-	}
-	if has(deleters()) && has([]string{"HOME", "homedir", "home", "expanduser", "getcwd", "cwd"}) {
-		m.emit(Call{Argv: []string{"rm", "-rf", "--", m.home.Dir}})
-	}
-	for _, lit := range lits {
-		path := strings.TrimSpace(lit)
-		if path == "" || strings.ContainsAny(path, "\n") {
-			continue
-		}
-		if file := strings.TrimLeft(path, "+>< "); file != path && file != "" && has([]string{"open", "popen", "sysopen"}) && strings.Contains(path[:len(path)-len(file)], ">") {
-			m.emit(Call{Argv: []string{"tee", "--", file}, Writes: []string{file}})
-		}
-		if path == "~" || strings.HasPrefix(path, "~/") {
-			path = filepath.Join(m.home.Dir, path[1:])
-		}
-		if has(deleters()) {
-			m.emit(Call{Argv: []string{"rm", "-rf", "--", path}})
-		}
-		if strings.HasPrefix(path, "/") || strings.HasPrefix(path, "~") || strings.HasPrefix(path, ".") || strings.Contains(path, "/") || strings.Contains(path, "http") {
-			m.emit(Call{Argv: []string{"cat", "--", path}})
-			if has(writers()) || has([]string{"write", "binwrite", "spew"}) && has([]string{"File", "IO", "Path", "Pathname", "pathlib", "Deno", "Bun"}) || has([]string{"open", "fopen", "sysopen", "File"}) && (slices.Contains(lits, "w") || slices.Contains(lits, "wb") || slices.Contains(lits, "a") || slices.Contains(lits, "r+b") || slices.Contains(lits, "rb+") || slices.Contains(lits, ">") || slices.Contains(lits, ">>") || slices.Contains(lits, "+<") || slices.Contains(lits, "+>") || slices.Contains(lits, "r+")) {
-				m.emit(Call{Argv: []string{"tee", "--", path}, Writes: []string{path}})
-			}
-		}
-	}
-	if has(deleters()) && len(lits) == 0 && !has([]string{"mkdtemp", "TemporaryDirectory", "mktmpdir", "tempdir", "gettempdir", "tmpdir", "mkdtempSync"}) && has([]string{"rmtree", "rm_rf", "rmSync", "remove_tree"}) {
-		m.emit(Call{Argv: []string{"rm", "-rf", "--", Unknown}})
-	}
-	if has([]string{"kill"}) && has([]string{"1"}) {
-		m.emit(Call{Argv: []string{"kill", "-9", "1"}})
-	}
 }
 
 // noise reports whether a literal can be no command: a lone word of plain prose or an option.

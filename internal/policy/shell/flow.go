@@ -143,7 +143,7 @@ func (m *machine) ifClause(c *syntax.IfClause, in *stream) string {
 // in which whatever the first changed is unknown. A loop that reads known
 // text is walked line by line instead.
 func (m *machine) while(c *syntax.WhileClause, in *stream) string {
-	if forever(c) && spawns(c.Do) {
+	if forever(c) && spawns(slices.Concat(c.Cond, c.Do)) {
 		m.problem(ForkBomb, "an endless loop starts background processes")
 	}
 	if in.piped && known(in.text) && reads(c.Cond) {
@@ -199,43 +199,12 @@ func reads(cond []*syntax.Stmt) bool {
 	return len(words) > 0 && words[0] == "read"
 }
 
-func forever(c *syntax.WhileClause) bool {
-	if len(c.Cond) != 1 {
-		return false
-	}
-	words := heads(c.Cond[0])
-	if len(words) != 1 {
-		return false
-	}
-	return c.Until == (words[0] == "false") && slices.Contains([]string{"true", ":", "1", "false"}, words[0])
-}
-
-// spawns reports whether statements start a background process and neither
-// wait, pause nor end.
-func spawns(list []*syntax.Stmt) bool {
-	back, pause := false, false
-	for _, s := range list {
-		syntax.Walk(s, func(n syntax.Node) bool {
-			switch n := n.(type) {
-			case *syntax.Stmt:
-				back = back || n.Background
-			case *syntax.CallExpr:
-				if words := heads(&syntax.Stmt{Cmd: n}); len(words) > 0 {
-					pause = pause || slices.Contains([]string{"wait", "sleep", "break", "exit", "return", "read"}, words[0])
-				}
-			}
-			return true
-		})
-	}
-	return back && !pause
-}
-
 func (m *machine) forClause(c *syntax.ForClause, in *stream) string {
 	iter, ok := c.Loop.(*syntax.WordIter)
 	if !ok {
 		loop := c.Loop.(*syntax.CStyleLoop) //nolint:forcetypeassert // the library has two kinds of loop
 		m.visit(loop)
-		if loop.Cond == nil && spawns(c.Do) {
+		if steady(loop.Cond) && spawns(c.Do) {
 			m.problem(ForkBomb, "an endless loop starts background processes")
 		}
 		syntax.Walk(loop, func(n syntax.Node) bool {

@@ -27,12 +27,6 @@ func fetching(words []string, text string) bool {
 		strings.Contains(text, "http") && contains(words, "open") && contains(words, "uri")
 }
 
-// endless reports whether code has a loop without an end.
-func endless(text string) bool {
-	flat := strings.NewReplacer(" ", "", "\t", "").Replace(text)
-	return slices.ContainsFunc([]string{"for(;;)", "while(1)", "while(true)", "whileTrue:", "while1:", "whiletrue", "while1;", "loop{", "loopdo", "forever"}, func(s string) bool { return strings.Contains(flat, s) })
-}
-
 // feeds reports whether a program of awk gives the lines that it reads to a shell.
 func feeds(code string) bool {
 	flat := strings.NewReplacer(" ", "", "\t", "").Replace(code)
@@ -52,17 +46,6 @@ func feeds(code string) bool {
 			return true
 		}
 	}
-}
-
-func forks(words []string) bool {
-	n, loop := 0, false
-	for _, w := range words {
-		if w == "fork" {
-			n++
-		}
-		loop = loop || w == "while" || w == "loop" || w == "for" || w == "until"
-	}
-	return n > 1 && loop || n == 1 && loop && !slices.Contains(words, "wait") && !slices.Contains(words, "waitpid") && !slices.Contains(words, "_exit")
 }
 
 func contains(words []string, any ...string) bool {

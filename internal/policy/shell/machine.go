@@ -223,7 +223,7 @@ func (m *machine) command(cmd syntax.Command, r redirs, in *stream) string {
 	case *syntax.CoprocClause:
 		s := m.sub()
 		s.back = true
-		return s.stmt(c.Stmt, &stream{text: Unknown, piped: true})
+		return s.stmt(started(c.Stmt), &stream{text: Unknown, piped: true})
 	case nil:
 	default:
 		// Tests and arithmetic run nothing but the substitutions inside them.
@@ -231,6 +231,28 @@ func (m *machine) command(cmd syntax.Command, r redirs, in *stream) string {
 		m.computed(c)
 	}
 	return ""
+}
+
+// started returns the statement of a coprocess with its words in order: the
+// library takes those of the form name=value for assignments, wherever they stand.
+func started(s *syntax.Stmt) *syntax.Stmt {
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) == 0 || len(call.Assigns) == 0 || call.Assigns[0].Pos().Offset() < call.Args[0].Pos().Offset() {
+		return s
+	}
+	out, words := *s, []*syntax.Word{call.Args[0]}
+	for _, a := range call.Assigns {
+		word := &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{ValuePos: a.Pos(), Value: Unknown}}}
+		if a.Name != nil && a.Index == nil && a.Array == nil {
+			word.Parts = []syntax.WordPart{&syntax.Lit{ValuePos: a.Pos(), Value: a.Name.Value + "="}}
+			if a.Value != nil {
+				word.Parts = append(word.Parts, a.Value.Parts...)
+			}
+		}
+		words = append(words, word)
+	}
+	out.Cmd = &syntax.CallExpr{Args: append(words, call.Args[1:]...)}
+	return &out
 }
 
 func (m *machine) declare(c *syntax.DeclClause, r redirs) {
@@ -270,7 +292,8 @@ func (m *machine) simple(c *syntax.CallExpr, r redirs, in *stream) string {
 	m.disclose(c, argv)
 	if len(c.Assigns) > 0 {
 		saved := maps.Clone(m.vars)
-		defer func() { m.vars = saved }()
+		// What the command itself sets, as read does, stays.
+		defer func() { m.restore(c.Assigns, saved) }()
 		for _, a := range c.Assigns {
 			m.assign(a)
 			if a.Name != nil {
@@ -282,6 +305,20 @@ func (m *machine) simple(c *syntax.CallExpr, r redirs, in *stream) string {
 		return ""
 	}
 	return m.invoke(argv, r, in)
+}
+
+// restore takes back what was set for one command.
+func (m *machine) restore(list []*syntax.Assign, saved map[string]value) {
+	for _, a := range list {
+		if a.Name == nil {
+			continue
+		}
+		if v, ok := saved[a.Name.Value]; ok {
+			m.vars[a.Name.Value] = v
+		} else {
+			delete(m.vars, a.Name.Value)
+		}
+	}
 }
 
 // disclose notes the variables named like secrets that a command prints,
@@ -358,6 +395,10 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 		m.emit(call)
 		return m.function(argv, f, in)
 	}
+	if name == argv[0] && program.Completes(name, argv[1:]) {
+		m.emit(call)
+		return "" // made to be read by a shell, from the program itself
+	}
 	run := programs(name)
 	call.Wrapper = run != nil && wrapper(name)
 	m.emit(call)
@@ -373,9 +414,30 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 	}
 	// A script that the line itself wrote is read; any other is a program like all others.
 	if text, ok := m.files[m.abs(argv[0])]; ok && strings.Contains(argv[0], "/") {
-		return m.inner(argv[0], text, argv[1:], in)
+		return m.own(argv[0], argv[0], text, argv[1:], in)
 	}
 	return Unknown
+}
+
+// own walks a script that the line wrote, under the name that it knows itself
+// by. A copy of itself ends the walk; two in the background have no end.
+func (m *machine) own(via, path, text string, params []string, in *stream) string {
+	at := m.abs(path)
+	if n, runs := m.active[at]; runs {
+		const apart = 100
+		if n++; m.back {
+			n += apart
+		}
+		if m.active[at] = n; n > apart+1 {
+			m.problem(ForkBomb, "the script "+path+" starts copies of itself")
+		}
+		return Unknown
+	}
+	m.active[at] = 0
+	defer delete(m.active, at)
+	s := m.sub()
+	s.vars["0"] = value{str: path, out: true}
+	return s.inner(via, text, params, in)
 }
 
 // matched invokes every guarded program that a pattern may stand for.

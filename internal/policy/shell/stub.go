@@ -48,19 +48,20 @@ func programs(name string) runner {
 			runOther(m, argv, in)
 			return ""
 		}
-	case "watch", "ssh", "autossh", "su", "at", "batch", "trap", "alias", "tmux", "screen", "nix-shell":
+	case "watch", "ssh", "autossh", "su", "at", "batch", "trap", "alias", "nix-shell":
 		return runJoined
+	case "screen":
+		return runScreen
+	case "tmux", "byobu":
+		return runTmux
+	case "start-stop-daemon", "daemonize", "daemon":
+		return runDaemon
+	case "npx", "bunx", "pnpx", "uvx", "pipx", "pnpm", "yarn", "bun":
+		return runPackaged
 	case "docker", "podman", "nerdctl", "kubectl", "oc":
 		return runContainer
-	case "ansible", "salt", "pdsh", "pssh", "parallel-ssh", "clush", "dsh":
-		return func(m *machine, argv []string, in *stream) string {
-			for _, a := range argv[1:] {
-				if strings.Contains(a, " ") {
-					m.inner(name, a, nil, &stream{})
-				}
-			}
-			return runOther(m, argv, in)
-		}
+	case "ansible", "salt", "salt-call", "pdsh", "pssh", "parallel-ssh", "clush", "dsh":
+		return runFleet
 	case "git":
 		return runGit
 	}
@@ -100,6 +101,15 @@ func filters(name string) runner {
 		return func(*machine, []string, *stream) string { return "/tmp/tmp.phantom" }
 	case "pwd":
 		return func(m *machine, _ []string, _ *stream) string { return m.cwd }
+	case "ls":
+		return list
+	case "hostname":
+		return func(_ *machine, argv []string, _ *stream) string {
+			if slices.ContainsFunc(argv[1:], func(a string) bool { return strings.Trim(a, "-fs") != "" }) {
+				return Unknown
+			}
+			return "localhost"
+		}
 	case "which", "type":
 		return func(_ *machine, argv []string, _ *stream) string { return which(argv[1:]) }
 	case "curl", "wget", "aria2c", "fetch", "http", "https", "xh":
@@ -441,24 +451,29 @@ func fetch(m *machine, argv []string, _ *stream) string {
 }
 
 // copied follows the texts that the line wrote to their new names.
-func copied(m *machine, argv []string, _ *stream) string {
+func copied(m *machine, argv []string, in *stream) string {
 	files := ParseOptions(argv[1:], "tSmog", nil, false).Operands
 	if len(files) < 2 {
 		return ""
 	}
 	to := files[len(files)-1]
-	if filepath.Base(argv[0]) == "ln" && ParseOptions(argv[1:], "tS", nil, false).Has("s", "symbolic") && len(m.links) < 50 {
+	if filepath.Base(argv[0]) == "ln" && ParseOptions(argv[1:], "tS", nil, false).Has("s", "symbolic") {
 		for _, f := range files[:len(files)-1] {
 			at := f
-			if !filepath.IsAbs(f) {
+			if !filepath.IsAbs(f) && !strings.HasPrefix(f, Unknown) {
 				at = filepath.Join(filepath.Dir(m.abs(to)), f)
 			}
 			m.links[m.abs(to)] = at
-			m.links[filepath.Join(m.abs(to), filepath.Base(f))] = at
+			if base := filepath.Base(f); base != "." && base != ".." { // there is no such link, and none is what it stands for
+				m.links[filepath.Join(m.abs(to), base)] = at
+			}
 		}
 	}
 	for _, f := range files[:len(files)-1] {
 		text, ok := m.files[m.abs(f)]
+		if (f == "/dev/stdin" || f == "/dev/fd/0" || f == "/proc/self/fd/0") && in.piped {
+			text, ok = in.text, true
+		}
 		if dir := filepath.Base(filepath.Dir(f)); !ok && (dir == "bin" || dir == "sbin") && program.Guarded(filepath.Base(f)) {
 			// The same program under another name.
 			text, ok = f+` "$@"`, true

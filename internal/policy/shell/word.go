@@ -97,6 +97,8 @@ func (m *machine) lookup(name string) (value, bool) {
 		return value{str: Unknown + "phantom"}, true
 	case "PHANTOM_HOME":
 		return value{str: m.home.Phantom}, true
+	case "HISTFILE":
+		return value{str: filepath.Join(m.home.User, ".bash_history")}, true
 	case "0":
 		return value{str: "bash"}, true
 	case "BASH", "SHELL":
@@ -398,7 +400,7 @@ func (m *machine) hooked(name, v string) {
 	if name == "HISTFILE" && (v == "" || v == "/dev/null" || strings.HasPrefix(v, "/tmp/")) || (name == "HISTSIZE" || name == "HISTFILESIZE") && (v == "0" || v == "") {
 		m.emit(Call{Argv: []string{"unset", "HISTFILE"}})
 	}
-	if program.Hook(name) && strings.ContainsAny(strings.TrimSpace(v), " \t/") {
+	if program.Hook(name) && (strings.ContainsAny(strings.TrimSpace(v), " \t/;|&$`") || program.Guarded(v)) {
 		m.sub().script(strings.TrimLeft(v, "|-!"), &stream{})
 	}
 	if program.Prompt(name) && strings.ContainsAny(v, "$`") {

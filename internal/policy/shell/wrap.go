@@ -161,8 +161,10 @@ func runShell(m *machine, argv []string, in *stream) string {
 				continue
 			}
 			options++
-		case !strings.HasPrefix(a, "--") && strings.Contains(a, "c"):
-			command = true
+		case !strings.HasPrefix(a, "--") && strings.ContainsAny(a, "coO"):
+			// Each o among the letters takes a word of its own.
+			options += strings.Count(a, "o") + strings.Count(a, "O")
+			command = command || strings.Contains(a, "c") && a[0] == '-'
 		case !strings.HasPrefix(a, "--") && strings.Contains(a, "s"):
 			if !in.piped || in.file {
 				return Unknown
@@ -195,7 +197,7 @@ func runShell(m *machine, argv []string, in *stream) string {
 func (m *machine) runFile(name string, argv []string, in *stream) string {
 	path := argv[0]
 	if text, ok := m.files[m.abs(path)]; ok {
-		return m.inner(name+" "+path, text, argv[1:], in)
+		return m.own(name+" "+path, path, text, argv[1:], in)
 	}
 	m.unpacked(m.abs(path))
 	if !known(path) && strings.Trim(path, Unknown) == "" {
@@ -357,8 +359,11 @@ func runJoined(m *machine, argv []string, in *stream) string {
 		rest = ParseOptions(argv[1:], "n", []string{"interval"}, true).Operands
 	case "ssh", "autossh":
 		rest = ParseOptions(argv[1:], "BbcDEeFIiJLlmOopQRSWw", nil, true).Operands
-		rest = rest[min(1, len(rest)):]
 		s.cwd, s.remote = Unknown, true
+		if len(rest) > 0 && Here(rest[0]) {
+			s.cwd, s.remote = m.home.User, false
+		}
+		rest = rest[min(1, len(rest)):]
 		if len(rest) == 0 && in.piped && !in.file {
 			return s.script(in.text, &stream{})
 		}
@@ -392,18 +397,6 @@ func runJoined(m *machine, argv []string, in *stream) string {
 			}
 		}
 		return ""
-	case "tmux", "screen":
-		for i, a := range argv[1:] {
-			if strings.Contains(a, " ") || a == "rm" || a == "sh" || a == "bash" {
-				if strings.Contains(a, " ") {
-					s.script(a, in)
-					continue
-				}
-				s.invoke(argv[1+i:], redirs{}, in)
-				break
-			}
-		}
-		return Unknown
 	case "nix-shell":
 		if c, ok := ParseOptions(argv[1:], "pA", []string{"run", "command"}, false).Value("run", "command"); ok {
 			return s.script(c, in)

@@ -8,6 +8,7 @@ package seccomp
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -21,6 +22,8 @@ const (
 	offArg0   = 16
 	offArg1   = 24
 	offArg2   = 32
+	offArg3   = 40
+	offArg4   = 48
 )
 
 // newNamespaces are the flags of clone that make a namespace.
@@ -39,18 +42,28 @@ func refuse(errno unix.Errno) bpf.RetConstant {
 	return bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(errno)}
 }
 
+// Sockets says which sockets a program may open. The zero value is none.
+type Sockets uint8
+
+// The sockets of a program.
+const (
+	NoSockets Sockets = iota // but pairs
+	Inner                    // of the internet, for a tree that has a network of its own
+	AllSockets
+)
+
 // Filter returns the program for this machine's architecture. Without network
-// no socket is left but a pair of UNIX ones: by a named one a program could ask
-// a resolver, or whoever else has the network, to send something for it.
-func Filter(network bool) ([]bpf.RawInstruction, error) {
-	raw, err := bpf.Assemble(program(network))
+// no named UNIX socket is left: by one a program could ask a resolver, or
+// whoever else has the network, to send something for it.
+func Filter(sockets Sockets) ([]bpf.RawInstruction, error) {
+	raw, err := bpf.Assemble(program(sockets))
 	if err != nil {
 		return nil, fmt.Errorf("assemble the system call filter: %w", err)
 	}
 	return raw, nil
 }
 
-func program(network bool) []bpf.Instruction {
+func program(sockets Sockets) []bpf.Instruction {
 	p := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nativeArch, SkipTrue: 1},
@@ -71,7 +84,9 @@ func program(network bool) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: newNamespaces, SkipTrue: 1},
 		deny, allow)...)
 	p = append(p, on(unix.SYS_IOCTL, anyOf(offArg1, unix.TIOCSTI, unix.TIOCLINUX)...)...)
-	p = append(p, on(unix.SYS_SOCKET, socket(network)...)...)
+	p = append(p, on(unix.SYS_SOCKET, socket(sockets)...)...)
+	p = append(p, on(unix.SYS_SENDMSG, sending(offArg2)...)...)
+	p = append(p, on(unix.SYS_SENDMMSG, sending(offArg3)...)...)
 	p = append(p, on(unix.SYS_SOCKETPAIR,
 		bpf.LoadAbsolute{Off: offArg0, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipTrue: 1},
@@ -95,24 +110,46 @@ func anyOf(off uint32, values ...uint32) []bpf.Instruction {
 }
 
 // socket lets streams and datagrams of the families through that a program
-// needs, and none of the protocols that go round the other guards: Landlock
-// does not see MPTCP, and a raw socket writes packets of its own.
-func socket(network bool) []bpf.Instruction {
-	if !network {
-		return []bpf.Instruction{deny}
-	}
-	families := []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6}
-	p := []bpf.Instruction{bpf.LoadAbsolute{Off: offArg0, Size: 4}}
-	for i, family := range families {
-		p = append(p, bpf.JumpIf{Cond: bpf.JumpEqual, Val: family, SkipTrue: uint8(len(families) - i)})
-	}
-	return append(p,
-		deny,
+// needs, by the protocols that it needs: Landlock does not see MPTCP, nobody is
+// told where SCTP connects to, and a raw socket writes packets of its own.
+func socket(sockets Sockets) []bpf.Instruction {
+	types := []uint32{unix.SOCK_STREAM, unix.SOCK_DGRAM}
+	inet := slices.Concat([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: offArg1, Size: 4},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: typeMask},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SOCK_RAW, SkipTrue: 1}, deny,
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SOCK_PACKET, SkipTrue: 1}, deny,
+	}, unless(types...), []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offArg2, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_MPTCP, SkipTrue: 1}, deny,
-		allow)
+	}, unless(0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6), []bpf.Instruction{allow})
+	named := slices.Concat([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: offArg1, Size: 4},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: typeMask},
+	}, unless(append(types, unix.SOCK_SEQPACKET)...), []bpf.Instruction{allow})
+	p := []bpf.Instruction{bpf.LoadAbsolute{Off: offArg0, Size: 4}}
+	switch sockets {
+	case AllSockets:
+		p = append(p, on(unix.AF_UNIX, named...)...)
+	case Inner:
+	default:
+		return []bpf.Instruction{deny}
+	}
+	return slices.Concat(p, unless(unix.AF_INET, unix.AF_INET6), inet)
+}
+
+// unless denies what is none of the values, and goes on after it.
+func unless(values ...uint32) (p []bpf.Instruction) {
+	for i, v := range values {
+		p = append(p, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(values) - i)})
+	}
+	return append(p, deny)
+}
+
+// sending refuses to connect by sending: the address lies in memory that only
+// the call itself reads, where no listener is told of it. Programs that hear
+// that it is not supported connect first.
+func sending(flags uint32) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: flags, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: unix.MSG_FASTOPEN, SkipTrue: 1},
+		refuse(unix.EOPNOTSUPP), allow,
+	}
 }

@@ -22,6 +22,10 @@ func TestWatch(t *testing.T) {
 		{"an open of a directory to list", nativeArch, unix.SYS_OPENAT, []uint64{0, 0, unix.O_DIRECTORY}, pass},
 		{"an open of a place to start from", nativeArch, unix.SYS_OPENAT, []uint64{0, 0, unix.O_PATH}, pass},
 		{"an open whose flags cannot be read", nativeArch, unix.SYS_OPENAT2, nil, tell},
+		{"a connection", nativeArch, unix.SYS_CONNECT, nil, tell},
+		{"sending over a connection", nativeArch, unix.SYS_SENDTO, []uint64{3, 0x7fff00000000, 5, 0, 0, 0}, pass},
+		{"sending to an address", nativeArch, unix.SYS_SENDTO, []uint64{3, 1, 5, 0, 0x1000, 16}, tell},
+		{"sending to an address high up", nativeArch, unix.SYS_SENDTO, []uint64{3, 1, 5, 0, 0x7f0000000000, 16}, tell},
 		{"another architecture, which the other filter refuses", unix.AUDIT_ARCH_I386, unix.SYS_OPENAT, nil, pass},
 	}
 	for _, row := range rows {

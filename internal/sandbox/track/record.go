@@ -41,6 +41,7 @@ type record struct {
 	touched map[string]Touch
 	bytes   int
 	dropped int // touches that did not fit, or could not be read
+	closed  bool
 }
 
 // add keeps the strongest operation on each path. Of creations and deletions
@@ -70,6 +71,7 @@ func (r *record) add(t Touch) {
 func (r *record) result() ([]Touch, int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.closed = true
 	out := make([]Touch, 0, len(r.touched))
 	for _, t := range r.touched {
 		t.Refused = t.Refused || !r.may(t.Op, t.Path)

@@ -9,16 +9,21 @@
 // from a file is Landlock and the mounts. If the tracker is gone, the kernel
 // fails every watched call: nothing goes on unseen.
 //
+// It keeps the first addresses beyond this machine, too, that the tree reached
+// for, and tells of each before the call goes on.
+//
 // The record says what was asked for, not what came of it. It leaves out what
 // did not exist, directories that were only listed, and reads beneath the
 // system's program and kernel trees. It does not see changed modes, owners,
-// times and attributes, nor sockets that are bound in a directory.
+// times and attributes, nor sockets that are bound in a directory, nor names
+// that are only looked up, who connects from outside, and addresses of sendmsg.
 package track
 
 import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -51,13 +56,18 @@ type Tracker struct {
 	listener int
 	view     view
 	record   record
+	starting func(pid int) // nil once it was called
+	reached  func(address string)
+	told     []string // what it was called with
 }
 
 // Install puts the filter onto the calling thread, whose caller has locked it,
 // and onto all that it starts. The calls of this thread wait from now on until
 // Listen runs. The first program is started in memory that cannot be read yet,
-// so its name is told here; may says whether the sandbox grants an operation.
-func Install(program string, may func(Op, string) bool) (*Tracker, error) {
+// so its name is told here; may says whether the sandbox grants an operation,
+// starting hears of the first program before it is started, and reached of
+// addresses.
+func Install(program string, may func(Op, string) bool, starting func(pid int), reached func(address string)) (*Tracker, error) {
 	filter, err := seccomp.Watch()
 	if err != nil {
 		return nil, err
@@ -69,10 +79,9 @@ func Install(program string, may func(Op, string) bool) (*Tracker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("install the tracker's filter: %w", err)
 	}
-	// The thread that waits takes over our processor at once, where the kernel
-	// knows how to; otherwise it is only slower.
-	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
-	return &Tracker{listener: fd, view: newView(program), record: record{may: may}}, nil
+	// The thread that waits takes over our processor at once.
+	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) // a kernel that cannot is only slower
+	return &Tracker{listener: fd, view: newView(program), record: record{may: may}, starting: starting, reached: reached}, nil
 }
 
 func install(program []bpf.RawInstruction, flags uintptr) (int, error) {
@@ -125,7 +134,22 @@ func (t *Tracker) deserted() bool {
 // answer when the caller has died meanwhile; what was read then may be the
 // memory of another process that has its number now, and is not recorded.
 func (t *Tracker) answer(n *notification) {
-	seen, readable := t.view.look(n)
+	var seen []Touch
+	readable := true
+	switch n.nr {
+	case unix.SYS_CONNECT:
+		t.reach(t.view.address(int(n.pid), n.args[1], n.args[2]))
+	case unix.SYS_SENDTO:
+		t.reach(t.view.address(int(n.pid), n.args[4], n.args[5]))
+	case unix.SYS_EXECVE:
+		if t.starting != nil {
+			t.starting(int(n.pid))
+			t.starting = nil
+		}
+		fallthrough
+	default:
+		seen, readable = t.view.look(n)
+	}
 	r := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	// Held until it is recorded, so that the record is whole when the tree ends.
 	t.record.mu.Lock()
@@ -138,6 +162,22 @@ func (t *Tracker) answer(n *notification) {
 	}
 	if !readable {
 		t.record.dropped++
+	}
+}
+
+// maxReached bounds the addresses that are told of.
+const maxReached = 8
+
+// reach tells of an address, unless the tree has ended.
+func (t *Tracker) reach(address string) {
+	if address == "" || len(t.told) >= maxReached || slices.Contains(t.told, address) {
+		return
+	}
+	t.told = append(t.told, address)
+	t.record.mu.Lock()
+	defer t.record.mu.Unlock()
+	if !t.record.closed {
+		t.reached(address)
 	}
 }
 

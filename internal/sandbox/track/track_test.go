@@ -2,6 +2,7 @@ package track
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -134,7 +135,7 @@ func confined(t *testing.T, watch func(*Tracker), f func() error) (*Tracker, err
 			done <- result{nil, err}
 			return
 		}
-		tracker, err := Install("/first", anything)
+		tracker, err := Install("/first", anything, func(int) {}, func(string) {})
 		if err == nil {
 			watch(tracker)
 			err = f()
@@ -309,4 +310,19 @@ func FuzzFind(f *testing.F) {
 			t.Errorf("%q leads to %q", name, got.path)
 		}
 	})
+}
+
+// Whoever is not named there is no server of names.
+func TestNameServers(t *testing.T) {
+	rows := []struct{ name, text, want string }{
+		{"none", "", "[]"},
+		{"two, among other lines", "# nameserver 192.0.2.9\nsearch example\nnameserver 192.0.2.1\nnameserver\t2001:db8::1 \noptions edns0\n", "[192.0.2.1 2001:db8::1]"},
+		{"of one link", "nameserver fe80::1%eth0\n", "[fe80::1]"},
+		{"no address", "nameserver\nnameserver dns.example\nnameservers 192.0.2.1\n", "[]"},
+	}
+	for _, row := range rows {
+		if got := fmt.Sprint(nameServers(row.text)); got != row.want {
+			t.Errorf("%s: %s, want %s", row.name, got, row.want)
+		}
+	}
 }

@@ -59,6 +59,23 @@ func (t *Tree) Read(path string, from, count int) Report {
 	return Report{Text: text + note, Files: seen}
 }
 
+// Whole returns the bytes of a file of at most limit bytes, as they are.
+func (t *Tree) Whole(path string, limit int64) ([]byte, error) {
+	f, err := t.openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return data, nil
+}
+
 // lines returns count lines from the one numbered from, all that follow if
 // count is 0.
 func lines(text string, from, count int) string {

@@ -3,7 +3,7 @@
 //
 // It owns the table tool_marks. A marked directory marks all below it. Marks
 // outlive the process, and a command that did not come to its end has marked
-// the whole workspace. It forgets a mark only when the file is removed, or
+// the whole workspace; while it runs, it has marked what changes. It forgets a mark only when the file is removed, or
 // written anew where nothing untrusted was at hand. It judges nothing; only
 // package tool may use it.
 package mark
@@ -15,7 +15,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,108 +25,115 @@ import (
 // maxMarked bounds the marks of one call; beyond it whole directories are marked.
 const maxMarked = 1000
 
+// maxSettled bounds the files that are kept apart; what is beyond counts as
+// written by who still runs.
+const maxSettled = 20_000
+
 // Table keeps the marks. It is safe for concurrent use.
 type Table struct {
 	db        *store.DB
 	workspace string
 
-	mu     sync.Mutex // guards what follows
-	loaded bool
-	paths  Marks
+	mu      sync.Mutex // guards what follows
+	loaded  bool
+	paths   map[string]phantom.Taint // replaced, never changed
+	running map[phantom.CallID]writer
+	settled map[string]time.Time // when calls that came to their end have last changed a file
 }
-
-// Marks are marked paths with what was at hand. They must not be changed.
-type Marks map[string]phantom.Taint
 
 // New returns the marks in db; a workspace is what an unknown write may have
 // changed.
-func New(db *store.DB, workspace string) *Table { return &Table{db: db, workspace: workspace} }
+func New(db *store.DB, workspace string) *Table {
+	return &Table{db: db, workspace: workspace, running: map[phantom.CallID]writer{}, settled: map[string]time.Time{}}
+}
 
 // All returns the marks.
-func (tb *Table) All(ctx context.Context) (Marks, error) {
+func (tb *Table) All(ctx context.Context) (*Marks, error) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
+	if err := tb.load(ctx); err != nil {
+		return nil, err
+	}
+	marked := newMarks(tb.paths)
+	marked.running, marked.settled = maps.Clone(tb.running), maps.Clone(tb.settled)
+	return marked, nil
+}
+
+// load reads the table once. The caller holds mu.
+func (tb *Table) load(ctx context.Context) error {
 	if tb.loaded {
-		return tb.paths, nil
+		return nil
 	}
 	// Also for a call that was stopped: what it has done is followed.
 	rows, err := tb.db.Query(context.WithoutCancel(ctx), `SELECT path, sources FROM tool_marks`)
 	if err != nil {
-		return nil, fmt.Errorf("read the marks of files: %w", err)
+		return fmt.Errorf("read the marks of files: %w", err)
 	}
 	defer rows.Close()
-	read := Marks{}
+	read := map[string]phantom.Taint{}
 	for rows.Next() {
 		var path, raw string
 		var sources phantom.Taint
 		if err := rows.Scan(&path, &raw); err != nil {
-			return nil, fmt.Errorf("read the marks of files: %w", err)
+			return fmt.Errorf("read the marks of files: %w", err)
 		}
 		if err := json.Unmarshal([]byte(raw), &sources); err != nil {
-			return nil, fmt.Errorf("the mark of %s is broken: %w", path, err)
+			return fmt.Errorf("the mark of %s is broken: %w", path, err)
 		}
 		read[path] = read[path].Add(sources...)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read the marks of files: %w", err)
+		return fmt.Errorf("read the marks of files: %w", err)
 	}
 	tb.paths, tb.loaded = read, true
-	return read, nil
+	return nil
 }
 
-// Of returns the taint of what stands under a path.
-func (marked Marks) Of(path string) phantom.Taint {
-	var t phantom.Taint
-	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
-		if sources, ok := marked[path]; ok {
-			t = t.Add(sourceOf(path, sources)...)
-		}
-		if path == "/" || path == "." {
-			return t
-		}
-	}
-}
-
-// within reports whether path is dir or lies below it.
-func within(dir, path string) bool {
-	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
-}
-
-// sourceOf names a marked file together with what was at hand when it was
-// written.
-func sourceOf(path string, sources phantom.Taint) []string {
-	return []string{fmt.Sprintf("%s (written while text from %s was at hand)", path, sources)}
-}
-
-// Near returns the taint of what a command finds where it runs: in its
-// directory and above and below it.
-func (marked Marks) Near(dir string) phantom.Taint {
-	t := marked.Of(dir)
-	for _, path := range slices.Sorted(maps.Keys(marked)) {
-		if within(dir, path) {
-			t = t.Add(sourceOf(path, marked[path])...)
-		}
-	}
-	return t
-}
-
-// Begin notes that a command runs that may write what is tainted. The mark is
-// on the disk when Begin returns, and holds until End takes it back.
-func (tb *Table) Begin(ctx context.Context, call phantom.CallID, t phantom.Taint) error {
-	return tb.write(ctx, func(ctx context.Context, tx *store.Tx) error {
+// Begin notes that a command runs that may write what is tainted: by what was
+// at hand, and by what it may find. The mark is on the disk when Begin returns,
+// and holds until End takes it back.
+func (tb *Table) Begin(ctx context.Context, call phantom.CallID, at, found phantom.Taint) error {
+	t := at.Add(found...)
+	tb.mu.Lock()
+	tb.running[call] = writer{since: time.Now(), taint: t, sure: !at.Clean()}
+	tb.mu.Unlock()
+	err := tb.write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		return put(ctx, tx, tb.workspace, string(call), t)
+	})
+	if err != nil { // it will not run
+		tb.mu.Lock()
+		delete(tb.running, call)
+		tb.mu.Unlock()
+	}
+	return err
+}
+
+// Reach notes that a command that runs has got hold of what is tainted only now:
+// what it writes from here on is.
+func (tb *Table) Reach(ctx context.Context, call phantom.CallID, at phantom.Taint) error {
+	tb.mu.Lock()
+	w, known := tb.running[call]
+	if !known {
+		w.since = time.Now()
+	}
+	w.taint, w.sure = w.taint.Add(at...), true
+	tb.running[call] = w
+	tb.mu.Unlock()
+	return tb.write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return put(ctx, tx, tb.workspace, string(call), w.taint)
 	})
 }
 
 // End notes what a call wrote: marks what is tainted, and forgets what was
 // removed, or written anew where nothing untrusted was at hand.
 func (tb *Table) End(ctx context.Context, call phantom.CallID, written, gone []string, t phantom.Taint) error {
-	if _, err := tb.All(ctx); err != nil {
+	tb.mu.Lock()
+	defer tb.mu.Unlock() // to the end: the table gets changes in the order in which they were made here
+	if err := tb.load(ctx); err != nil {
 		return err
 	}
-	tb.mu.Lock()
+	tb.settle(call, written)
 	next := maps.Clone(tb.paths)
-	tb.mu.Unlock()
 	drop := map[string]bool{}
 	for path := range next {
 		if slices.ContainsFunc(gone, func(dir string) bool { return within(dir, path) }) || t.Clean() && slices.Contains(written, path) {
@@ -143,9 +149,7 @@ func (tb *Table) End(ctx context.Context, call phantom.CallID, written, gone []s
 		next[path] = next[path].Add(t...)
 		delete(drop, path)
 	}
-	tb.mu.Lock()
 	tb.paths = next // also if the disk refuses: a mark too many costs a question
-	tb.mu.Unlock()
 	return tb.write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM tool_marks WHERE call = ? AND call <> ''`, string(call)); err != nil {
 			return err
@@ -162,6 +166,21 @@ func (tb *Table) End(ctx context.Context, call phantom.CallID, written, gone []s
 		}
 		return nil
 	})
+}
+
+// settle ends a call's turn as a writer, and keeps apart what it wrote from
+// what those may have written that still run. The caller holds mu.
+func (tb *Table) settle(call phantom.CallID, written []string) {
+	delete(tb.running, call)
+	if len(tb.running) == 0 {
+		clear(tb.settled)
+		return
+	}
+	for _, path := range written {
+		if at, ok := inodeOf(path); ok && len(tb.settled) < maxSettled {
+			tb.settled[filepath.Clean(path)] = at.changed
+		}
+	}
 }
 
 func put(ctx context.Context, tx *store.Tx, path, call string, t phantom.Taint) error {
@@ -211,20 +230,4 @@ func fold(paths []string) []string {
 			paths = append(paths, filepath.Dir(path))
 		}
 	}
-}
-
-// Mentioned reports whether a command line names a marked path, by its last
-// part as a whole word: a quick look, which a determined writer of lines gets
-// round.
-func (marked Marks) Mentioned(line string) bool {
-	words := map[string]bool{}
-	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return r <= ' ' || strings.ContainsRune("/=:,;@\"'`()[]{}<>|&$", r) }) {
-		words[word] = true
-	}
-	for path := range marked {
-		if words[filepath.Base(path)] {
-			return true
-		}
-	}
-	return false
 }

@@ -25,7 +25,7 @@ type wire struct {
 	Model        string        `json:"model"`
 	MaxTokens    *int64        `json:"max_tokens"`
 	Stream       bool          `json:"stream"`
-	System       []wireBlock   `json:"system"`
+	System       wireContent   `json:"system"`
 	Tools        []wireTool    `json:"tools"`
 	Messages     []wireMessage `json:"messages"`
 	Thinking     *wireThinking `json:"thinking"`
@@ -48,7 +48,20 @@ type wireTool struct {
 
 type wireMessage struct {
 	Role    string      `json:"role"`
-	Content []wireBlock `json:"content"`
+	Content wireContent `json:"content"`
+}
+
+// wireContent is a list of blocks, or one text, which means a list of it.
+type wireContent []wireBlock
+
+// UnmarshalJSON reads either form.
+func (c *wireContent) UnmarshalJSON(raw []byte) error {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		*c = wireContent{{Type: "text", Text: text}}
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]wireBlock)(c))
 }
 
 type wireBlock struct {
@@ -61,7 +74,7 @@ type wireBlock struct {
 	Name         string          `json:"name,omitempty"`
 	Input        json.RawMessage `json:"input,omitempty"`
 	ToolUseID    string          `json:"tool_use_id,omitempty"`
-	Content      []wireBlock     `json:"content,omitempty"`
+	Content      wireContent     `json:"content,omitempty"`
 	IsError      bool            `json:"is_error,omitempty"`
 	CacheControl *cacheControl   `json:"cache_control,omitempty"`
 }
@@ -176,14 +189,25 @@ func checkPoints(blocks []cacheBlock) *refusal {
 	return nil
 }
 
-// checkMessages holds the rules of the conversation: roles take turns, and
-// every call is answered at once, before anything else is said.
+// checkMessages holds the rules of the conversation: roles take turns, every
+// call is answered at once, before anything else is said, and later
+// instructions of the system come after a user's message.
 func (in *wire) checkMessages() *refusal {
 	var open []string // calls of the message before
+	turns := 0
 	for i, m := range in.Messages {
-		if want := []string{"user", "assistant"}[i%2]; m.Role != want {
+		if m.Role == "system" && i > 0 && in.Messages[i-1].Role == "user" {
+			for j, b := range m.Content {
+				if bad := b.check(i, j, m.Role); bad != nil {
+					return bad
+				}
+			}
+			continue
+		}
+		if want := []string{"user", "assistant"}[turns%2]; m.Role != want {
 			return invalid("messages.%d: roles must alternate between \"user\" and \"assistant\", but found %q", i, m.Role)
 		}
+		turns++
 		if len(m.Content) == 0 {
 			return invalid("messages.%d: all messages must have non-empty content", i)
 		}
@@ -236,7 +260,7 @@ func (b wireBlock) check(i, j int, role string) *refusal {
 			return invalid("messages.%d.content.%d.tool_result.content.%d: text content blocks must be non-empty", i, j, k)
 		}
 	}
-	allowed := map[string][]string{"user": {"text", "tool_result"}, "assistant": {"text", "thinking", "redacted_thinking", "tool_use"}}
+	allowed := map[string][]string{"user": {"text", "tool_result"}, "assistant": {"text", "thinking", "redacted_thinking", "tool_use"}, "system": {"text"}}
 	if !slices.Contains(allowed[role], b.Type) {
 		return invalid("messages.%d.content.%d: %s blocks are not allowed in %s messages", i, j, b.Type, role)
 	}
