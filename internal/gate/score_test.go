@@ -9,9 +9,10 @@ import (
 	"phantom/internal/gate/gatetest"
 )
 
-// TestScore puts the whole corpus (under the race detector a part of it, which
-// takes as long) through all five gates without judges, each delta by itself,
-// and prints the score of each family.
+// TestScore puts the whole corpus through all five gates without judges, each
+// delta by itself, and prints the score of each family. Under the race
+// detector it takes a fifth of it, which takes as long: CI runs the whole by
+// `make evolve-score`.
 func TestScore(t *testing.T) {
 	docs, refuse, accept := gatetest.Load(t, "testdata/deltas")
 	g := open(t, deps(t))
@@ -54,7 +55,11 @@ func TestScore(t *testing.T) {
 		s := scores[family]
 		t.Logf("%-40s %3d of %3d  %5.1f %%", family, s.right, s.all, 100*float64(s.right)/float64(s.all))
 	}
-	for kind, least := range map[string]float64{"refuse": 0.95, "accept": 1, "refuse (blind)": 0.6, "accept (blind)": 0.95, "refuse / path": 1, "refuse / size": 1, "refuse / drift": 1} {
+	aims := map[string]float64{"accept": 1, "refuse / path": 1, "refuse / size": 1, "refuse / drift": 1}
+	if thinned == 1 { // of a fifth, one row is several in a hundred
+		maps.Copy(aims, map[string]float64{"refuse": 0.95, "refuse (blind)": 0.6, "accept (blind)": 0.95})
+	}
+	for kind, least := range aims {
 		if s := scores[kind]; s == nil || float64(s.right) < least*float64(s.all) {
 			t.Errorf("%s: %+v, want at least %.0f %%", kind, s, 100*least)
 		}
