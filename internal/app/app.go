@@ -160,9 +160,6 @@ func (a *App) takeHome(context.Context) error {
 
 // openStore opens the database and what keeps its books.
 func (a *App) openStore(ctx context.Context) error {
-	if a.Config.Database != "sqlite" {
-		return errors.New("config/phantom.yaml: this version keeps its data in SQLite only: write `database: sqlite`")
-	}
 	// The key comes first: a database without it has lost what vouches for its
 	// record, so only a home that has no database yet gets a new one.
 	_, err := os.Lstat(a.Config.Home.Database())

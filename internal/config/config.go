@@ -60,8 +60,7 @@ type Config struct {
 	MaxSteps        int           // of a turn
 	MaxTasks        int           // that run at once
 	Spend           Spend
-	RetentionDays   int    // how long the audit log keeps contents; 0: for ever
-	Database        string // "sqlite" or a postgres:// URL
+	RetentionDays   int // how long the audit log keeps contents; 0: for ever
 	Log             Log
 	ShutdownTimeout time.Duration
 	Guard           Guard
@@ -206,8 +205,8 @@ func defaults(h Home) *Config {
 		Home: h, Name: "phantom", Role: "swe", Host: "127.0.0.1", Port: 3100,
 		Owner: map[string]string{}, Model: "claude-opus-4-6",
 		Timeout: 240 * time.Minute, MaxTurns: 4, MaxSteps: 200, MaxTasks: 2,
-		Spend: Spend{PerDay: phantom.USD(50)}, Database: "sqlite",
-		Log: Log{Level: slog.LevelInfo, Format: "auto"}, ShutdownTimeout: 30 * time.Second,
+		Spend: Spend{PerDay: phantom.USD(50)},
+		Log:   Log{Level: slog.LevelInfo, Format: "auto"}, ShutdownTimeout: 30 * time.Second,
 		Guard: Guard{Require: defaultLevel(), Profile: "computer"},
 		MCP:   defaultMCP(),
 	}

@@ -69,7 +69,7 @@ func TestFreshHomeHasExactlyTheDefaults(t *testing.T) {
 	want := &config.Config{
 		Home: h, Name: "phantom", Role: "swe", RoleTitle: "software engineer", Host: "127.0.0.1", Port: 3100, Owner: map[string]string{}, Model: "claude-opus-4-6",
 		Provider: config.Provider{Type: config.Offline, Chosen: "no key: ANTHROPIC_API_KEY is not set"},
-		Timeout:  240 * time.Minute, MaxTurns: 4, MaxSteps: 200, MaxTasks: 2, Spend: config.Spend{PerDay: phantom.USD(50)}, Database: "sqlite",
+		Timeout:  240 * time.Minute, MaxTurns: 4, MaxSteps: 200, MaxTasks: 2, Spend: config.Spend{PerDay: phantom.USD(50)},
 		Log: config.Log{Level: slog.LevelInfo, Format: "auto"}, ShutdownTimeout: 30 * time.Second,
 		Guard: config.Guard{Require: "kernel", Profile: "computer"}, MCP: config.MCP{RequestsPerMinute: 60, Burst: 10}, Memory: recall.Defaults(), Learning: fresh,
 	}

@@ -48,7 +48,7 @@ func (l *loader) mainFile(root strict.Node) {
 		}),
 		l.remotes("peers", true),
 		l.remotes("mcp_servers", false),
-		strict.Text("database", &c.Database, rule.Database()).Field(),
+		strict.Text("database", new(string), rule.Database()).Field(),
 		strict.Block("log", func(n strict.Node) {
 			n.Fields(level("level", &c.Log.Level).Field(), strict.Text("format", &c.Log.Format, strict.OneOf("auto", "text", "json")).Field())
 		}),

@@ -61,7 +61,7 @@ func TestTemplatesAreTrue(t *testing.T) {
 	same := func(c *config.Config) map[string]any {
 		return map[string]any{
 			"name": c.Name, "role": c.Role, "host": c.Host, "port": c.Port, "model": c.Model, "timeout": c.Timeout, "turns": c.MaxTurns, "steps": c.MaxSteps, "tasks": c.MaxTasks,
-			"spend": c.Spend, "retention": c.RetentionDays, "database": c.Database, "log": c.Log, "shutdown": c.ShutdownTimeout, "require": c.Guard.Require, "profile": c.Guard.Profile, "mcp": c.MCP, "ranking": []float64{c.Memory.Search, c.Memory.Durability, c.Memory.Recency}, "learning": shown(c.Learning), "memory": []int{c.Memory.RecencyHours, c.Memory.UseHours, c.Memory.ContextTokens, c.Memory.MaxItems},
+			"spend": c.Spend, "retention": c.RetentionDays, "log": c.Log, "shutdown": c.ShutdownTimeout, "require": c.Guard.Require, "profile": c.Guard.Profile, "mcp": c.MCP, "ranking": []float64{c.Memory.Search, c.Memory.Durability, c.Memory.Recency}, "learning": shown(c.Learning), "memory": []int{c.Memory.RecencyHours, c.Memory.UseHours, c.Memory.ContextTokens, c.Memory.MaxItems},
 		}
 	}
 	if diff := cmp.Diff(same(plain), same(c)); diff != "" {
@@ -101,13 +101,13 @@ shutdown_timeout: 1m30s
 	write(t, filepath.Join(h.Config(), "memory.yaml"), "embedder: {type: endpoint, base_url: 'http://localhost:11434/v1/', model: bge-m3, dimensions: 1024}\nranking: {search: 0.6, durability: 0.1, recency: 0, recency_hours: 24, use_hours: 48}\ncontext_tokens: 2000\nmax_items: 500\n")
 	write(t, filepath.Join(h.Config(), "evolution.yaml"), "enabled: false\njudges: off\njudge_model: m\njudge: {type: openai, base_url: 'http://localhost:1/v1/'}\napply: approve\nafter_turns: 7\nafter_hours: 2\nper_cycle_usd: 0.1\nper_day_usd: 1\nconsolidate_every: 4\nwatch: {before: 30, after: 15, rollback: off}\nhosts: [a.example.com]\n")
 	t.Setenv("ANTHROPIC_API_KEY", "sk")
-	t.Setenv("DB", "postgres://phantom:hunter2@db/phantom")
+	t.Setenv("DB", "sqlite")
 	c, err := config.Load(h, config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := []any{
-		c.Name, c.PublicURL, c.Host, c.Port, c.Owner, c.Model, c.Effort, c.Provider.Fallback, c.Timeout, c.MaxTurns, c.MaxSteps, c.MaxTasks, c.Spend, c.RetentionDays, c.Database, c.Log, c.ShutdownTimeout, c.MCP, fmt.Sprintf("%+v", c.Memory), fmt.Sprintf("%+v", c.Learning),
+		c.Name, c.PublicURL, c.Host, c.Port, c.Owner, c.Model, c.Effort, c.Provider.Fallback, c.Timeout, c.MaxTurns, c.MaxSteps, c.MaxTasks, c.Spend, c.RetentionDays, c.Log, c.ShutdownTimeout, c.MCP, fmt.Sprintf("%+v", c.Memory), fmt.Sprintf("%+v", c.Learning),
 	}
 	want := []any{
 		"Eve 2", "https://eve.example.com", "::1", 4000,
@@ -115,7 +115,6 @@ shutdown_timeout: 1m30s
 		"claude-haiku-4-5", "high", "claude-sonnet-4-6", 10 * time.Minute, 2, 30, 3,
 		config.Spend{PerTurn: phantom.USD(0.5), PerMonth: phantom.USD(100)},
 		90,
-		"postgres://phantom:hunter2@db/phantom",
 		config.Log{Level: slog.LevelDebug, Format: "json"},
 		90 * time.Second,
 		config.MCP{RequestsPerMinute: 5, Burst: 6, Tokens: []config.Token{{Client: "ci", Hash: "sha256:" + strings.Repeat("0f", 32), Scope: phantom.ScopeOperator}}},

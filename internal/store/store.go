@@ -7,8 +7,8 @@
 // Two writers stand outside WithTx by name: River, through Writer, and later
 // the audit log's group committer. Only package job may call Writer and Raw.
 //
-// Queries are written once, in the subset that SQLite and PostgreSQL both
-// take: `?` placeholders, BIGINT times in microseconds, TEXT ids.
+// The engine is SQLite and no other (docs/adr/0001-one-database.md). Times are
+// BIGINT in microseconds, ids TEXT.
 package store
 
 import (

@@ -136,13 +136,10 @@ func Owner(channel string) strict.Rule {
 	return Email()
 }
 
-// Database knows both engines; which of them this version can open is
-// said by the store.
+// Database names the one engine; docs/adr/0001-one-database.md says why there
+// is no other.
 func Database() strict.Rule {
-	return strict.Want("sqlite or a postgres:// URL", func(s string) bool {
-		u, err := url.Parse(s)
-		return s == "sqlite" || err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != ""
-	})
+	return strict.Want("sqlite: a database server could not forget for certain, nor be kept from the agent's shell", func(s string) bool { return s == "sqlite" })
 }
 
 // Digits reports whether a text is a number of up to 20 digits that does not begin with 0.
