@@ -37,8 +37,10 @@ func (s *Service) settle(ctx context.Context, c *record.Cycle, d *draft) error {
 	for i := range records {
 		records[i].Cycle = c.ID
 	}
-	if d.tidy { // what is not applied is found again by the next tidying
-		records = slices.DeleteFunc(records, func(r record.Delta) bool { return r.State != record.Applied })
+	if d.tidy {
+		if records, err = s.tidied(ctx, records); err != nil {
+			return err
+		}
 	}
 	return s.finish(ctx, c, d, result, records)
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"phantom/internal/evolve/lesson"
 	"phantom/internal/evolve/propose"
 	"phantom/internal/evolve/record"
 	"phantom/internal/phantom"
@@ -44,6 +46,22 @@ func (s *Service) consolidate(ctx context.Context, c *record.Cycle) error {
 		d.records = append(d.records, record.Delta{Delta: delta, Created: now})
 	}
 	return s.settle(ctx, c, &d)
+}
+
+// tidied leaves out the deltas that the next tidying finds again, and those that
+// the owner is being asked about or has said no to.
+func (s *Service) tidied(ctx context.Context, records []record.Delta) ([]record.Delta, error) {
+	past, err := s.Select(ctx, `SELECT `+record.Columns+` FROM evolution_deltas WHERE state = 'asking' OR state = 'rejected' AND reason = ?`, saidNo)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, r := range past {
+		known[lesson.Alike(r.Delta)] = true
+	}
+	return slices.DeleteFunc(records, func(r record.Delta) bool {
+		return r.State != record.Applied && (r.State != record.Asking || known[lesson.Alike(r.Delta)])
+	}), nil
 }
 
 // prune lets go of records that nothing reads any more.

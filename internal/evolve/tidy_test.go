@@ -1,11 +1,14 @@
 package evolve_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"phantom/internal/audit"
+	"phantom/internal/config/learning"
+	"phantom/internal/evolve"
 	"phantom/internal/evolve/observe"
 	"phantom/internal/evolve/record"
 	"phantom/internal/gate"
@@ -47,7 +50,7 @@ func TestTidying(t *testing.T) {
 // A tidying that the gates refuse is not kept: the next one finds it again.
 func TestTidyingIsJudged(t *testing.T) {
 	l := newLab(t)
-	until := time.Now().Add(-time.Hour)
+	until := time.Now().Add(-48 * time.Hour)
 	line := "- The mirror does not work (until " + until.Format(time.DateOnly) + ")."
 	l.writer = writerFunc(func(_ selfconf.Documents, seen []observe.Observation) []selfconf.Delta {
 		return []selfconf.Delta{{File: selfconf.ErrorRecovery, Type: selfconf.Append, Content: line, Expires: until, Observations: []string{seen[0].ID}}}
@@ -109,5 +112,54 @@ func TestRecord(t *testing.T) {
 	}
 	if refused != 1 {
 		t.Errorf("%d refusals, want one: %v", refused, got)
+	}
+}
+
+// Where the owner decides, a tidying asks him: once, whatever he says.
+func TestTidyingAsks(t *testing.T) {
+	until := time.Now().Add(-48 * time.Hour)
+	line := "- The mirror does not work (until " + until.Format(time.DateOnly) + ")."
+	for _, tc := range []struct {
+		yes   bool
+		state record.State
+		left  string
+	}{
+		{true, record.Applied, ""},
+		{false, record.Rejected, line + "\n"},
+	} {
+		l := newLab(t)
+		l.writer = writerFunc(func(_ selfconf.Documents, seen []observe.Observation) []selfconf.Delta {
+			return []selfconf.Delta{{File: selfconf.ErrorRecovery, Type: selfconf.Append, Content: line, Expires: until, Observations: []string{seen[0].ID}}}
+		})
+		l.settings.ConsolidateEvery = 2
+		l.restart()
+		l.ended("No, never use the mirror.")
+		l.drain()
+		asked := 0
+		l.settings.Apply, l.answer = learning.Approve, func(_ context.Context, q evolve.Proposal) (bool, error) {
+			if asked++; !strings.Contains(q.Diff, "-- The mirror does not work") {
+				t.Errorf("asked about %q", q.Diff)
+			}
+			return tc.yes, nil
+		}
+		l.restart()
+		l.cycle() // the second
+		if got := l.deltas(record.Asking); len(got) != 1 || l.all() != line+"\n" {
+			t.Fatalf("asking %+v, learnt %q", got, l.all())
+		}
+		l.cycle()
+		l.cycle() // tidies once more
+		if got := l.deltas(record.Asking); len(got) != 1 {
+			t.Fatalf("asking %+v", got)
+		}
+		l.runFor(func() bool { return len(l.deltas(record.Asking)) == 0 })
+		if got := l.deltas(tc.state); asked != 1 || l.all() != tc.left || got[0].Type != selfconf.Remove {
+			t.Errorf("yes %v: asked %d times, learnt %q, deltas %+v", tc.yes, asked, l.all(), got)
+		}
+		l.cycle()
+		l.cycle()
+		if got := l.deltas(record.Asking); len(got) != 0 {
+			t.Errorf("yes %v: asking again %+v", tc.yes, got)
+		}
 	}
 }
