@@ -3,7 +3,12 @@
 package storetest
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"phantom/internal/store"
@@ -13,7 +18,15 @@ import (
 // when the test ends.
 func Open(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "phantom.db")})
+	path := filepath.Join(t.TempDir(), "phantom.db")
+	file, err := migrated()
+	if err == nil {
+		err = os.WriteFile(path, file, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), store.Options{Path: path})
 	if err != nil {
 		t.Fatalf("open database: %v", err)
 	}
@@ -24,3 +37,22 @@ func Open(t testing.TB) *store.DB {
 	})
 	return db
 }
+
+// migrated is a database that holds nothing yet, as a file: to make one takes
+// longer than most tests.
+var migrated = sync.OnceValues(func() (_ []byte, err error) {
+	dir, err := os.MkdirTemp("", "storetest")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "phantom.db")
+	db, err := store.Open(context.Background(), store.Options{Path: path}) // for all tests of the process
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := db.Close(); err != nil { // which folds its log into the file
+		return nil, fmt.Errorf("close database: %w", err)
+	}
+	return os.ReadFile(path)
+})
