@@ -148,7 +148,7 @@ func (s *Service) unknown(ctx context.Context, deltas []selfconf.Delta, dropped 
 	}
 	known := map[string]string{}
 	for _, r := range past {
-		if r.Reason != takenBack && r.Reason != saidNo && r.Reason != forget.Reason && !overtaken(r) && !crowded(r) {
+		if r.Reason != takenBack && r.Reason != saidNo && r.Reason != forget.Reason && !overtaken(r) && !lesson.Crowded(r) {
 			known[lesson.Alike(r.Delta)] = fmt.Sprintf("the same lesson is %s: %s", r.State, r.Reason)
 		}
 	}
@@ -167,15 +167,6 @@ func (s *Service) unknown(ctx context.Context, deltas []selfconf.Delta, dropped 
 const overtakenBy = "a newer lesson took its place"
 
 func overtaken(r record.Delta) bool { return r.Reason == overtakenBy }
-
-// crowded reports whether a delta was refused only because there was no place
-// for it then.
-func crowded(r record.Delta) bool {
-	names := lesson.Against(r)
-	return r.State == record.Rejected && len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
-		return name != string(gate.Size) && name != string(gate.Drift)
-	})
-}
 
 // observations reads observations.
 func (s *Service) observations(ctx context.Context, where string, args ...any) ([]observe.Observation, error) {

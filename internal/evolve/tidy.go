@@ -55,12 +55,8 @@ func (s *Service) tidied(ctx context.Context, records []record.Delta) ([]record.
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{}
-	for _, r := range past {
-		known[lesson.Alike(r.Delta)] = true
-	}
 	return slices.DeleteFunc(records, func(r record.Delta) bool {
-		return r.State != record.Applied && (r.State != record.Asking || known[lesson.Alike(r.Delta)])
+		return r.State != record.Applied && (r.State != record.Asking || lesson.Among(past, r.Delta))
 	}), nil
 }
 

@@ -34,7 +34,7 @@ func TestKeyFileThatIsNoGood(t *testing.T) {
 		{"a directory", func(t *testing.T, d *desk) error {
 			return errors.Join(os.Remove(d.keyFile()), os.Mkdir(d.keyFile(), 0o700))
 		}, "not a regular file"},
-		{"huge", func(t *testing.T, d *desk) error { return os.Truncate(d.keyFile(), 1<<30) }, "damaged"},
+		{"huge", func(t *testing.T, d *desk) error { return os.Truncate(d.keyFile(), 1<<20) }, "damaged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDesk(t)

@@ -23,6 +23,11 @@ func Alike(d selfconf.Delta) string {
 	return d.File + "\n" + string(d.Type) + "\n" + plain(d.Target) + "\n" + plain(d.Content)
 }
 
+// Among reports whether one of some deltas has the effect of another.
+func Among(all []record.Delta, d selfconf.Delta) bool {
+	return slices.ContainsFunc(all, func(r record.Delta) bool { return Alike(r.Delta) == Alike(d) })
+}
+
 // Lines are the lines of a text, without the marks of a list.
 func Lines(text string) []string {
 	var all []string

@@ -23,6 +23,15 @@ func Against(r record.Delta) (names []string) {
 	return names
 }
 
+// Crowded reports whether a delta was refused only because there was no place
+// for it then.
+func Crowded(r record.Delta) bool {
+	names := Against(r)
+	return r.State == record.Rejected && len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
+		return name != string(gate.Size) && name != string(gate.Drift)
+	})
+}
+
 // Why says what is against a delta, gate by gate. What several gates say in the
 // same words, as those do that wait for the judges, is said once.
 func Why(report gate.Report) string {

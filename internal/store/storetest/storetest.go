@@ -38,9 +38,9 @@ func Open(t testing.TB) *store.DB {
 	return db
 }
 
-// migrated is a database that holds nothing yet, as a file: to make one takes
-// longer than most tests.
-var migrated = sync.OnceValues(func() (_ []byte, err error) {
+// migrated is a database that holds nothing yet, as a file. It is made once a
+// process: that takes longer than most tests.
+var migrated = once(func() (_ []byte, err error) {
 	dir, err := os.MkdirTemp("", "storetest")
 	if err != nil {
 		return nil, err
@@ -56,3 +56,5 @@ var migrated = sync.OnceValues(func() (_ []byte, err error) {
 	}
 	return os.ReadFile(path)
 })
+
+func once(f func() ([]byte, error)) func() ([]byte, error) { return sync.OnceValues(f) }
