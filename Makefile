@@ -80,7 +80,7 @@ memory-crash: ## kill -9 what remembers and forgets 200 times
 	go test ./internal/memory -run '^TestKill$$' -v -timeout 60m -memory.kills=200
 
 evolve-score: ## what the gates say of a corpus of edits, by family, without judges
-	go test -count=1 ./internal/gate/rule ./internal/gate -run '^TestScore$$' -v
+	go test -count=1 ./internal/gate/rule ./internal/gate/likeness ./internal/gate -run '^(TestScore|TestModel)$$' -v
 
 evolve-crash: ## kill -9 what applies versions of the documents 200 times
 	go test ./internal/selfconf -run '^TestKill$$' -v -timeout 30m -evolve.kills=200
