@@ -135,7 +135,7 @@ func New(cfg Config) (*Policy, error) {
 // settled returns the rules as guard.yaml leaves them.
 func settled(cfg Config) ([]rule, error) {
 	all := slices.Concat(deleteRules(), diskRules(), permissionRules(), dockerRules(), gitRules(), logRules(), processRules(),
-		networkRules(), accountRules(), packageRules(), databaseRules(), cloudRules(), secretRules(), protectedRules(), injectionRules(), formRules())
+		networkRules(), accountRules(), packageRules(), databaseRules(), cloudRules(), secretRules(), protectedRules(), injectionRules(), outwardRules(), formRules())
 	for _, b := range cfg.Block {
 		r, err := b.rule()
 		if err != nil {

@@ -38,7 +38,7 @@ func gitRules() []rule {
 	}
 	everything := func(words []string) bool {
 		return slices.ContainsFunc(words, func(w string) bool {
-			return slices.Contains([]string{".", "./", ":/", ":/.", ":", "*", "./*", ":/*", "..", "../"}, w) || landmark.Wild(w)
+			return slices.Contains([]string{".", "./", ":/", ":/.", ":", "*", "./*", ":/*", "..", "../", ":(top)", ":(top).", ":(top)*", ":(glob)**"}, w) || landmark.Wild(w)
 		})
 	}
 	return []rule{

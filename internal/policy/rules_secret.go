@@ -17,6 +17,9 @@ func (c *call) readPaths() []string {
 	if c.name == "git" && len(shell.GitWords(c.Argv)) > 0 {
 		return append(out, shell.GitReads(shell.GitWords(c.Argv))...)
 	}
+	if w := c.words(); c.name == "gh" && landmark.Starts(w, "gist", "create") {
+		return append(out, w[2:]...)
+	}
 	short, ok := landmark.Reader(c.name)
 	if !ok {
 		if c.name == "source" || c.name == "." || c.name == "test" || c.name == "[" {
@@ -189,7 +192,7 @@ func (c *call) touches(arg string, write bool) bool {
 		return false
 	}
 	hit := func(at string) bool {
-		return place.Within(c.p.cfg.Protected, at) && (write || !place.Within(c.p.cfg.Readable, at))
+		return c.p.places.Own(at) && (write || !place.Within(c.p.cfg.Readable, at))
 	}
 	if hit(path) || write && c.p.ownFile(path) {
 		return true

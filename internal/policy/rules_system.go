@@ -70,8 +70,13 @@ func processRules() []rule {
 	return []rule{
 		{id: "kill-init", family: family, severity: critical, programs: "kill pkill killall killall5 skill tkill xkill", reason: "kills init, Phantom, or every process", suggestion: "kill the one process that you started, by its id", match: killsVital},
 		{id: "kill-many", family: family, severity: destructive, programs: "pkill killall skill kill fuser", reason: "kills processes by a pattern that takes in others' ones", suggestion: "kill the one process that you started, by its id", match: killsMany},
-		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc s6-rc monit stop start restart start-stop-daemon dinitctl runsvctrl", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
+		{id: "stop-phantom", family: family, severity: critical, programs: "systemctl service initctl rc-service supervisorctl pm2 launchctl invoke-rc.d sv s6-svc s6-rc monit stop start restart start-stop-daemon dinitctl runsvctrl busctl gdbus dbus-send", reason: "stops, masks or restarts Phantom itself", suggestion: "ask the owner", match: func(c *call) bool {
 			w := c.words()
+			if strings.HasSuffix(c.name, "bus") || c.name == "busctl" || c.name == "dbus-send" {
+				return slices.ContainsFunc(c.args(), func(a string) bool {
+					return strings.Contains(a, "StopUnit") || strings.Contains(a, "KillUnit") || strings.Contains(a, "RestartUnit") || strings.Contains(a, "MaskUnit") || strings.Contains(a, "DisableUnit")
+				}) && slices.ContainsFunc(c.args(), landmark.Ours)
+			}
 			if c.name == "start-stop-daemon" {
 				return c.opts("").Has("K", "stop") && slices.ContainsFunc(c.args(), landmark.Ours)
 			}
@@ -107,11 +112,11 @@ func processRules() []rule {
 		{id: "sysrq", family: "power", severity: critical, reason: "orders the kernel to crash, restart or unmount", suggestion: "ask the owner", match: func(c *call) bool {
 			return slices.ContainsFunc(c.written(), func(w string) bool { return strings.HasPrefix(c.abs(w), "/proc/sysrq") })
 		}},
-		{id: "kernel", family: "process", severity: destructive, programs: "sysctl insmod modprobe rmmod setenforce aa-teardown aa-disable", reason: "changes the running kernel or its protection", suggestion: "ask the owner", match: func(c *call) bool {
+		{id: "kernel", family: "process", severity: destructive, programs: "sysctl insmod modprobe rmmod setenforce aa-teardown aa-disable aa-complain", reason: "changes the running kernel or its protection", suggestion: "ask the owner", match: func(c *call) bool {
 			switch c.name {
 			case "sysctl":
 				return c.has("-w", "--write", "-p", "--system", "--load") || slices.ContainsFunc(c.args(), func(a string) bool { return strings.Contains(a, "=") })
-			case "aa-teardown", "aa-disable":
+			case "aa-teardown", "aa-disable", "aa-complain":
 				return true
 			case "setenforce":
 				return c.has("0", "Permissive")
@@ -138,7 +143,7 @@ func killsVital(c *call) bool {
 		return true
 	}
 	return slices.ContainsFunc(c.killNames(), func(n string) bool {
-		if strings.ContainsAny(n, "[]?.*|+(\\") && c.matchesVital(n) {
+		if (strings.ContainsAny(n, "[]?.*|+(\\^$") || c.name == "pkill" && len(n) > 3) && c.matchesVital(n) {
 			return true
 		}
 		n = strings.Trim(n, "^$.*()")
@@ -204,7 +209,7 @@ func networkRules() []rule {
 	const family = "firewall"
 	const why, safer = "opens the firewall or cuts the machine off", "ask the owner; add one rule instead of flushing all"
 	return []rule{
-		{id: "firewall-flush", family: family, severity: destructive, programs: "iptables ip6tables nft ufw firewall-cmd ipset pfctl ebtables arptables iptables-restore ip6tables-restore iptables-legacy iptables-nft shorewall shorewall6 csf", reason: why, suggestion: safer, match: func(c *call) bool { return c.use().Firewall() }},
+		{id: "firewall-flush", family: family, severity: destructive, programs: "iptables ip6tables nft ufw firewall-cmd ipset pfctl ebtables arptables iptables-restore ip6tables-restore iptables-legacy iptables-nft shorewall shorewall6 csf netfilter-persistent iptables-persistent", reason: why, suggestion: safer, match: func(c *call) bool { return c.use().Firewall() }},
 		{id: "network-down", family: family, severity: destructive, programs: "ip ifconfig ifdown nmcli route iw rfkill netplan", reason: why, suggestion: safer, match: func(c *call) bool {
 			w := c.words()
 			switch c.name {

@@ -62,6 +62,22 @@ func LogFile(path string) bool {
 	return Under("/var/log", path) || Under("/var/audit", path) || Under("/run/log/journal", path) || path == "/var/run/utmp" || path == "/run/utmp"
 }
 
+// PhantomHome is the name of Phantom's home, unless its owner chose another.
+const PhantomHome = ".phantom"
+
+// PhantomFile reports whether a path is named like one in a home of Phantom's,
+// other than in its workspace.
+func PhantomFile(path string) bool {
+	elems := strings.Split(filepath.Clean(path), "/")
+	for i, e := range elems[:len(elems)-1] {
+		// A pattern of the shell may stand for it.
+		if ok, err := filepath.Match(e, PhantomHome); (ok && strings.HasPrefix(e, ".p") || err != nil) && elems[i+1] != "workspace" {
+			return true
+		}
+	}
+	return false
+}
+
 // AccountFile reports whether a path decides who may log in, run as whom, or
 // what starts by itself.
 func AccountFile(path string) bool {
@@ -74,12 +90,22 @@ func AccountFile(path string) bool {
 		return true
 	}
 	for _, tail := range []string{"/.ssh/authorized_keys", "/.ssh/authorized_keys2", "/.ssh/config", "/.ssh/rc", "/.bashrc", "/.bash_profile", "/.profile", "/.bash_login", "/.bash_logout", "/.zshrc", "/.zprofile", "/.zshenv", "/.pam_environment", "/.xprofile", "/.xsession", "/.xinitrc", "/.bash_aliases", "/.zlogin", "/.login", "/.cshrc", "/.kshrc", "/.inputrc", "/.config/fish/config.fish", "/.netrc"} {
-		if strings.HasSuffix(path, tail) {
+		if strings.HasSuffix(path, tail) || standsFor(filepath.Base(path), filepath.Base(tail)) {
 			return true
 		}
 	}
 	path += "/"
 	return strings.Contains(path, "/.config/systemd/user/") || strings.Contains(path, "/.config/autostart/") || strings.Contains(path, "/LaunchAgents/") || strings.Contains(path, "/LaunchDaemons/")
+}
+
+// standsFor reports whether a pattern of the shell that says something of a name
+// stands for it.
+func standsFor(pattern, name string) bool {
+	if len(strings.Trim(pattern, "*?[]")) < 4 || !strings.ContainsAny(pattern, "*?[") || pattern[0] != name[0] {
+		return false
+	}
+	ok, err := filepath.Match(pattern, name)
+	return ok && err == nil
 }
 
 // SecretFile reports whether a file of that name usually holds secrets.
@@ -95,7 +121,7 @@ func SecretFile(path string) bool {
 	if slices.Contains([]string{
 		"id_rsa", "id_ed25519", "id_ecdsa", "id_dsa", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".pypirc", ".git-credentials", "shadow", "gshadow", "shadow-", ".vault-token", "master.key",
 		".htpasswd", "credentials.json", "service-account.json", "application_default_credentials.json", "hosts.yml", ".s3cfg", ".boto", "secrets.yml", "secrets.yaml", "secrets.json", ".dockercfg", "privkey.pem", "terraform.tfstate", "login.keychain",
-		"kubeconfig", "Login Data", "logins.json", "key4.db", "wallet.dat", ".npmrc", "passwd.bak", "opasswd", "krb5.keytab",
+		"kubeconfig", "Login Data", "logins.json", "cookies.sqlite", "Cookies", "key3.db", "signons.sqlite", "key4.db", "wallet.dat", ".npmrc", "passwd.bak", "opasswd", "krb5.keytab",
 	}, base) && (base != "hosts.yml" || strings.Contains(path, "/gh/")) {
 		return true
 	}

@@ -1,6 +1,7 @@
 package landmark
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -12,11 +13,23 @@ func Starts(operands []string, words ...string) bool {
 		return false
 	}
 	for i, w := range words {
-		if !slices.Contains(strings.Split(w, "|"), operands[i]) {
+		if !slices.ContainsFunc(strings.Split(w, "|"), func(want string) bool { return MayBe(operands[i], want) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// MayBe reports whether a word is another, or may be once the run has filled in
+// a part of it. A word of which nothing is known is none.
+func MayBe(word, want string) bool {
+	const unknown = "\uE000" // as the shell's reader writes it
+	known := strings.ReplaceAll(word, unknown, "")
+	if known == word || len(known) < 3 || strings.ContainsAny(known, `*?[\`) {
+		return word == want
+	}
+	ok, err := path.Match(strings.ReplaceAll(word, unknown, "*"), want)
+	return ok && err == nil
 }
 
 // OpensStore reports whether a program prints secrets from where they are kept,

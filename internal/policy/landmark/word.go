@@ -1,6 +1,7 @@
 package landmark
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -163,7 +164,7 @@ func DestroysData(words []string) bool {
 			return true
 		case w == "UPDATE" && slices.Contains(words[i:], "SET") && !slices.Contains(words[i:], "WHERE"):
 			return true
-		case w == "DELETE" && next == "FROM" && strings.HasSuffix(strings.Join(words, " "), "WHERE 1=1"):
+		case w == "DELETE" && (next == "FROM" || next == "WHERE") && slices.ContainsFunc([]string{"WHERE 1=1", "WHERE 1 = 1", "WHERE 1", "WHERE TRUE", "WHERE NOT FALSE"}, func(all string) bool { return strings.HasSuffix(strings.Join(words, " "), all) }):
 			return true
 		}
 	}
@@ -279,4 +280,35 @@ func Picks(name string, argv []string) bool {
 // Namer reports whether a program tells of files no more than their names and sizes.
 func Namer(program string) bool {
 	return slices.Contains([]string{"ls", "stat", "du", "tree", "test", "[", "basename", "dirname", "realpath", "readlink", "find", "cd", "file"}, program)
+}
+
+// HostPort returns the host and the port that an address or a URL names; the
+// port is empty if it names none.
+func HostPort(arg string) (host, port string) {
+	if _, rest, ok := strings.Cut(arg, "://"); ok {
+		arg = rest
+	}
+	arg, _, _ = strings.Cut(arg, "/")
+	if at := strings.LastIndex(arg, "@"); at >= 0 {
+		arg = arg[at+1:]
+	}
+	host, port, err := net.SplitHostPort(arg)
+	if err != nil {
+		return arg, ""
+	}
+	return host, port
+}
+
+// Loopback reports whether a host is this machine, in any of the ways to write
+// its address.
+func Loopback(host string) bool {
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal" {
+		return true
+	}
+	if host == "0" {
+		return true
+	}
+	a, ok := address(host)
+	return ok && (a.Unmap().IsLoopback() || a.Unmap().IsUnspecified())
 }

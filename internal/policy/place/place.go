@@ -75,12 +75,19 @@ func (p *Places) Harm(path string) Harm {
 				worst = max(worst, p.Place(spot))
 			}
 		}
+		if top, below, deep := strings.Cut(path[1:], "/"); deep && strings.ContainsAny(top, "*?[") {
+			for _, t := range landmark.SystemTops() {
+				if ok, err := filepath.Match(top, t); ok || err != nil {
+					worst = max(worst, p.Place("/"+t+"/"+below))
+				}
+			}
+		}
 		found, err := p.Files.Glob(path)
 		if err != nil {
 			return max(worst, System)
 		}
 		for _, f := range found[:min(len(found), 100)] {
-			worst = max(worst, p.Resolved(f))
+			worst = max(worst, p.Place(f), p.Resolved(f))
 		}
 		return worst
 	}
@@ -125,12 +132,27 @@ func Overlaps(pattern, spot string) (above, inside bool) {
 	return len(ps) <= len(ss), len(ps) >= len(ss)
 }
 
+// Own reports whether a path lies among Phantom's own files: those of this
+// home, or what is named like the files of one.
+func (p *Places) Own(path string) bool {
+	if Within(p.Protected, path) {
+		return true
+	}
+	if rel, ok := strings.CutPrefix(path, p.Workspace+"/"); ok {
+		return landmark.PhantomFile("/" + rel)
+	}
+	return !landmark.Under(p.Home, path) && landmark.PhantomFile(path)
+}
+
 // Place tells what lies at a path, by its name alone.
 func (p *Places) Place(path string) Harm {
 	for _, g := range p.Protected {
 		if landmark.Under(g, path) || landmark.Under(path, g) && path != p.UserHome && path != "/" {
 			return Guarded
 		}
+	}
+	if path != p.Home && (filepath.Base(path) == landmark.PhantomHome || p.Own(path)) {
+		return Guarded
 	}
 	if landmark.Under(path, p.Workspace) || landmark.Under(path, p.UserHome) || landmark.Under(path, p.Home) {
 		return Root

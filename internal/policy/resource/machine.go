@@ -70,6 +70,8 @@ func (u Use) Firewall() bool {
 		return slices.ContainsFunc(u.Args, func(a string) bool { return a == "-d" || strings.HasPrefix(a, "-F") || a == "-Fa" })
 	case "iptables-restore", "ip6tables-restore":
 		return !u.has("-t", "--test")
+	case "netfilter-persistent", "iptables-persistent":
+		return landmark.Starts(w, "flush|stop")
 	case "shorewall", "shorewall6", "csf":
 		return landmark.Starts(w, "clear|stop|reset|disable") || u.has("-x", "--disable", "-f", "--stop")
 	}

@@ -75,6 +75,9 @@ func (u Use) Database() bool {
 		return u.opts("dFfhIjlLnNpPStTU").Has("c", "clean")
 	case "mysqladmin", "mariadb-admin":
 		return u.has("drop", "shutdown")
+	case "nc", "ncat", "netcat", "telnet":
+		up := strings.ToUpper(u.Stdin)
+		return strings.Contains(up, "FLUSHALL") || strings.Contains(up, "FLUSHDB") || strings.Contains(up, "FLUSH_ALL")
 	case "redis-cli", "valkey-cli":
 		up := strings.ToUpper(all + " " + u.Stdin)
 		return strings.Contains(up, "FLUSHALL") || strings.Contains(up, "FLUSHDB") || strings.Contains(up, "SHUTDOWN") || strings.Contains(up, "KEYS") && strings.Contains(up, "DEL") || landmark.Starts(w, "del|unlink|DEL|UNLINK") && unknown(w)

@@ -156,3 +156,10 @@ func read(m *machine, argv []string, in *stream) string {
 	}
 	return ""
 }
+
+// alias notes that a word may stand for a text.
+func (m *machine) alias(name, text string) {
+	if len(m.aliases) < 50 {
+		m.aliases[name] = text
+	}
+}

@@ -259,7 +259,15 @@ func (m *machine) declare(c *syntax.DeclClause, r redirs) {
 	words := []string{c.Variant.Value}
 	for _, a := range c.Args {
 		if a.Naked && a.Name == nil {
-			words = append(words, m.fields(a.Value)...)
+			fields := m.fields(a.Value)
+			words = append(words, fields...)
+			for _, f := range fields {
+				if k, v, ok := strings.Cut(f, "="); ok && syntax.ValidName(k) {
+					m.setVar(k, v)
+					m.export(k)
+					m.hooked(k, v)
+				}
+			}
 			continue
 		}
 		words = append(words, a.Name.Value+"=")
@@ -380,6 +388,11 @@ func (m *machine) invoke(argv []string, r redirs, in *stream) string {
 	}
 	if path, ok := m.hashed[argv[0]]; ok {
 		argv = append([]string{path}, argv[1:]...)
+	}
+	if text, ok := m.aliases[argv[0]]; ok { // whether it is one, shopt decides
+		delete(m.aliases, argv[0]) // it does not stand for itself
+		m.sub().script(text+" "+quote(argv[1:]), in)
+		m.alias(argv[0], text)
 	}
 	name := filepath.Base(argv[0])
 	call := Call{Argv: argv, Reads: r.reads, Writes: r.writes, Stdin: in.text, Piped: in.piped, Given: m.given(argv)}

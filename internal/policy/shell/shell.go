@@ -94,7 +94,7 @@ type Home struct {
 
 // Derive walks line as bash would run it in cwd.
 func Derive(line, cwd string, home Home) Result {
-	r := &run{home: home, files: map[string]string{}, links: map[string]string{}, hashed: map[string]string{}, active: map[string]int{}, end: time.Now().Add(timeLimit)}
+	r := &run{home: home, files: map[string]string{}, links: map[string]string{}, hashed: map[string]string{}, aliases: map[string]string{}, active: map[string]int{}, end: time.Now().Add(timeLimit)}
 	m := &machine{run: r, vars: map[string]value{}, funcs: map[string]*function{}, cwd: cwd}
 	m.script(line, &stream{})
 	m.uncalled()
@@ -109,6 +109,7 @@ type run struct {
 	files    map[string]string // what the line itself wrote, or fetched as Unknown
 	links    map[string]string // where the symbolic links lead that the line made
 	hashed   map[string]string // the programs that the line gave other names
+	aliases  map[string]string // the words that stand for a text
 	active   map[string]int    // the line's own scripts that run, with their copies in the background
 	foreign  []string          // directories into which the line unpacked what it fetched
 	fetches  int

@@ -369,6 +369,11 @@ func (m *machine) assign(a *syntax.Assign) {
 		m.vars[name] = v
 	case a.Index != nil:
 		m.visit(a.Index)
+		if key, ok := a.Index.(*syntax.Word); ok && name == "BASH_CMDS" && len(m.hashed) < 50 {
+			m.hashed[m.literal(key)] = m.literal(a.Value)
+		} else if ok && name == "BASH_ALIASES" {
+			m.alias(m.literal(key), m.literal(a.Value))
+		}
 		// Which element is meant may be computed: the array keeps all it may hold.
 		m.vars[name] = value{arr: true, list: append(append([]string{}, old.list...), m.literal(a.Value))}
 	case a.Naked:

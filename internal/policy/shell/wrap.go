@@ -392,8 +392,9 @@ func runJoined(m *machine, argv []string, in *stream) string {
 		return ""
 	case "alias":
 		for _, a := range argv[1:] {
-			if _, text, ok := strings.Cut(a, "="); ok {
+			if name, text, ok := strings.Cut(a, "="); ok {
 				s.script(text, in)
+				m.alias(name, text)
 			}
 		}
 		return ""
