@@ -497,7 +497,9 @@ func TestShutdown(t *testing.T) {
 	w.eventually("the question is under way", func() bool { w.agent.mu.Lock(); defer w.agent.mu.Unlock(); return len(w.agent.asked) == 1 })
 	began := time.Now()
 	w.stop()
-	if took := time.Since(began); took > 3*time.Second {
+	// A connection that the client opened and did not use is waited for, three
+	// seconds at most.
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the end took %v", took)
 	}
 	<-called

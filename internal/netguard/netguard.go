@@ -160,7 +160,11 @@ func (g *Guard) Judge(ctx context.Context, rawURL string) phantom.Verdict {
 	if !t.addr.IsValid() {
 		ctx, cancel := context.WithTimeout(ctx, maxConnect)
 		defer cancel()
-		if addrs, err = g.dialer.Resolver.LookupNetIP(ctx, "ip", absolute(t.host)); err != nil {
+		addrs, err = g.dialer.Resolver.LookupNetIP(ctx, "ip", absolute(t.host))
+		if err == nil {
+			err = ctx.Err() // an answer may win against the end of the time
+		}
+		if err != nil {
 			return verdict(denied(t.host, ruleResolve, "it cannot be resolved: "+err.Error()))
 		}
 	}
