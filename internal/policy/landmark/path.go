@@ -71,7 +71,7 @@ func PhantomFile(path string) bool {
 	elems := strings.Split(filepath.Clean(path), "/")
 	for i, e := range elems[:len(elems)-1] {
 		// A pattern of the shell may stand for it.
-		if ok, err := filepath.Match(e, PhantomHome); (ok && strings.HasPrefix(e, ".p") || err != nil) && elems[i+1] != "workspace" {
+		if ok, err := filepath.Match(e, PhantomHome); (ok || err != nil) && strings.HasPrefix(e, ".p") && elems[i+1] != "workspace" {
 			return true
 		}
 	}
