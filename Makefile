@@ -93,7 +93,7 @@ evolve-month: setup ## a month of lessons through the program, with a model and 
 	go test ./cmd/phantom -run '^TestRealMonth$$' -v -month.turns=20
 
 sabotage: setup ## switch off every control in turn; its test must fail
-	go test ./internal/arch -run '^TestSabotage$$' -v -timeout 60m -sabotage
+	go test ./internal/arch -run '^TestSabotage$$' -v -timeout 60m -parallel "$$((2 * $$(nproc)))" -sabotage
 
 setup: ## install what the tests need and the machine lacks
 	scripts/setup
