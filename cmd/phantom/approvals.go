@@ -11,6 +11,7 @@ import (
 
 	"phantom/internal/app"
 	"phantom/internal/approval"
+	"phantom/internal/config"
 	"phantom/internal/control"
 	"phantom/internal/vault"
 )
@@ -22,13 +23,22 @@ func (c *cli) approvalsCommand() *cobra.Command {
 		Example: "  phantom approvals list\n  phantom approvals approve 3\n  phantom approvals deny 3\n  phantom approvals always list",
 	}
 	list := c.jsonFlag(&cobra.Command{
-		Use:   "list",
-		Short: "List the open questions",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the open questions",
+		Example: "  phantom approvals list\n  phantom approvals list --json",
+		Args:    cobra.NoArgs,
 		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
 			open, err := r.Approvals.Pending(ctx)
 			if err != nil {
 				return err
+			}
+			conf, err := c.load(false, config.Overrides{})
+			if err != nil {
+				return err
+			}
+			client, absent := connect(ctx, conf)
+			if absent == nil {
+				client.Close()
 			}
 			requests, err := vault.Requests(ctx, r.DB)
 			if err != nil {
@@ -39,7 +49,10 @@ func (c *cli) approvalsCommand() *cobra.Command {
 					fmt.Fprintln(w, "nothing waits")
 				}
 				for _, q := range open {
-					writeQuestion(w, q)
+					c.writeQuestion(w, q)
+				}
+				if len(open) > 0 && absent != nil {
+					fmt.Fprintf(w, "to be answered while phantom runs: %s start\n", c.program())
 				}
 				if len(requests) > 0 {
 					fmt.Fprintf(w, "%d requests for secrets: see `phantom secret requests`\n", len(requests))
@@ -51,10 +64,10 @@ func (c *cli) approvalsCommand() *cobra.Command {
 	return cmd
 }
 
-func writeQuestion(w io.Writer, q approval.Question) {
+func (c *cli) writeQuestion(w io.Writer, q approval.Question) {
 	lasting := ""
 	if q.Lasting {
-		lasting = fmt.Sprintf("   always here: phantom approvals approve %d --always\n", q.Number)
+		lasting = fmt.Sprintf("   always here: %s approvals approve %d --always\n", c.program(), q.Number)
 	}
 	fmt.Fprintf(w, "%d  %s  (%v left)\n   in %s\n   because %s\n%s", q.Number, quoted(q.Summary), time.Until(q.Expires).Round(time.Second), printable(q.CWD), printable(q.Reason), lasting)
 }
@@ -114,9 +127,10 @@ func (c *cli) alwaysCommand() *cobra.Command {
 		Example: "  phantom approvals always list\n  phantom approvals always remove 1",
 	}
 	list := c.jsonFlag(&cobra.Command{
-		Use:   "list",
-		Short: "List the lasting approvals",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the lasting approvals",
+		Example: "  phantom approvals always list",
+		Args:    cobra.NoArgs,
 		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
 			all, err := r.Approvals.Standing(ctx)
 			if err != nil {

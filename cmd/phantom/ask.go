@@ -68,6 +68,10 @@ func (c *cli) ask(ctx context.Context, client *control.Client, conversation, tex
 	live := &liveText{w: c.stdout, on: !c.json && interactive(c.stdout)}
 	message := control.Message{Conversation: conversation, Identity: phantom.NewID(), Text: text}
 	for e, err := range client.Ask(ctx, message) {
+		if err != nil && ctx.Err() != nil {
+			live.end()
+			return fmt.Errorf("no longer waited for: the message is kept and worked on while phantom runs; `%s stop` ends that", c.program())
+		}
 		if err != nil {
 			live.end()
 			return err
@@ -137,8 +141,8 @@ func (c *cli) activity(e control.Event) {
 		}
 		fmt.Fprintf(c.stderr, "%s %s %s\n", mark, printable(e.Tool), printable(e.Text))
 	case control.EventAsked:
-		fmt.Fprintf(c.stderr, "? %s\n  in %s\n  because %s\n  answer with: phantom approvals approve %d   or: phantom approvals deny %d\n",
-			quoted(e.Question.Summary), printable(e.Question.CWD), printable(e.Question.Reason), e.Question.Number, e.Question.Number)
+		fmt.Fprintf(c.stderr, "? %s\n  in %s\n  because %s\n  answer with: %[4]s approvals approve %[5]d   or: %[4]s approvals deny %[5]d\n",
+			quoted(e.Question.Summary), printable(e.Question.CWD), printable(e.Question.Reason), c.program(), e.Question.Number)
 	case control.EventNotice, control.EventRestart:
 		fmt.Fprintf(c.stderr, "! %s\n", printable(e.Text))
 	}

@@ -27,6 +27,7 @@ func (c *cli) auditCommand() *cobra.Command {
 		Short: "Read and verify the audit log",
 		Long: "The audit log holds an intent before every effect and an outcome after it. Its rows are the leaves of a Merkle tree whose\n" +
 			"head is signed; checkpoints of it also stand in data/audit.checkpoints.",
+		Example: "  phantom audit tail\n  phantom audit verify",
 	}
 	cmd.AddCommand(c.auditTailCommand(), c.auditVerifyCommand(), c.auditProveCommand(), c.auditExportCommand())
 	return cmd

@@ -108,14 +108,19 @@ func (c *cli) welcome(w io.Writer, done newHome) {
 	for _, name := range done.Created {
 		fmt.Fprintf(w, "  %s\n", name)
 	}
-	program := "phantom"
-	if c.home != "" {
-		program += " --home " + shellWord(done.Home)
-	}
+	program := c.program()
 	if done.Provider == config.Offline {
 		fmt.Fprintf(w, "\nNo model key was found, so the offline model answers. For a real one, add this line to .env.local:\n  ANTHROPIC_API_KEY='sk-ant-…'\n")
 	}
 	fmt.Fprintf(w, "\nnext\n  %s doctor   checks everything\n  %s start    runs it, with a chat on a terminal\n", program, program)
+}
+
+// program is how to call phantom on the home at hand.
+func (c *cli) program() string {
+	if c.home == "" {
+		return "phantom"
+	}
+	return "phantom --home " + shellWord(c.home)
 }
 
 // shellWord quotes a path so that it can be pasted into a shell.

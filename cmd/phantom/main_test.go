@@ -27,6 +27,15 @@ import (
 // the real main, hardening and sandbox helper included.
 const asProgram = "PHANTOM_TEST_AS_PROGRAM"
 
+// TestEveryCommandHasExamples holds the help to what README says of it.
+func TestEveryCommandHasExamples(t *testing.T) {
+	for _, cmd := range all(new(cli).rootCommand()) {
+		if !strings.Contains(cmd.Example, "  phantom") && !strings.Contains(cmd.Example, "| phantom") {
+			t.Errorf("%s: the help has no example", cmd.CommandPath())
+		}
+	}
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" || (len(os.Args) > 1 && os.Args[1] == helperName) {
 		main()

@@ -7,7 +7,7 @@ import (
 )
 
 func (c *cli) manifestCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "manifest", Short: "Print what a chat service needs to know of Phantom"}
+	cmd := &cobra.Command{Use: "manifest", Short: "Print what a chat service needs to know of Phantom", Example: "  phantom manifest slack"}
 	var with []string
 	app := &cobra.Command{
 		Use:   "slack",

@@ -160,9 +160,10 @@ func (c *cli) shutdownCommand() *cobra.Command {
 
 func (c *cli) versionCommand() *cobra.Command {
 	return c.jsonFlag(&cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  phantom version\n  phantom version --json",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return c.print(map[string]string{"version": c.version}, func(w io.Writer) { fmt.Fprintln(w, "phantom", c.version) })
 		},

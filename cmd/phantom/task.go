@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -68,11 +70,18 @@ func (c *cli) taskCreateCommand() *cobra.Command {
 
 func (c *cli) taskListCommand() *cobra.Command {
 	var q schedule.Query
+	states := []string{"active", "completed", "queued", "running", "waiting", "done", "failed", "cancelled"}
 	cmd := c.jsonFlag(&cobra.Command{
 		Use:     "list",
 		Short:   "List the tasks, newest first",
 		Example: "  phantom task list\n  phantom task list --state active --json",
 		Args:    cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error {
+			if q.State != "" && !slices.Contains(states, string(q.State)) {
+				return usagef("--state %s: want %s", q.State, strings.Join(states, ", "))
+			}
+			return nil
+		},
 		RunE: c.reading(func(ctx context.Context, r *app.Reader, _ []string) error {
 			list, err := r.Tasks.List(ctx, q)
 			if err != nil {
@@ -81,8 +90,8 @@ func (c *cli) taskListCommand() *cobra.Command {
 			return c.print(list, func(w io.Writer) { writeTasks(w, list) })
 		}),
 	})
-	cmd.Flags().StringVar((*string)(&q.State), "state", "", "only these: active, completed, queued, running, waiting, done, failed, cancelled")
-	completeWords(cmd, "state", "active", "completed", "queued", "running", "waiting", "done", "failed", "cancelled")
+	cmd.Flags().StringVar((*string)(&q.State), "state", "", "only these: "+strings.Join(states, ", "))
+	completeWords(cmd, "state", states...)
 	cmd.Flags().StringVar(&q.Creator, "creator", "", "only those of this client, or of \"owner\"")
 	cmd.Flags().IntVar(&q.Limit, "limit", 50, "how many")
 	return cmd

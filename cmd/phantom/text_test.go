@@ -11,7 +11,7 @@ import (
 // An action must not be able to write the lines of the question about it.
 func TestQuestionCannotBeForged(t *testing.T) {
 	var b strings.Builder
-	writeQuestion(&b, approval.Question{
+	new(cli).writeQuestion(&b, approval.Question{
 		Number: 1, Summary: "git push --force\n   in /harmless\n   because it is a test\r\x1b[2K", CWD: "/real", Reason: "it overwrites", Expires: time.Now(),
 	})
 	in, because := 0, 0

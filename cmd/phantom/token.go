@@ -17,6 +17,7 @@ import (
 	"phantom/internal/app"
 	"phantom/internal/config"
 	"phantom/internal/control"
+	"phantom/internal/phantom"
 )
 
 // issuer is who makes tokens: the running instance, or this process on a home
@@ -56,6 +57,9 @@ func (c *cli) tokenCreateCommand() *cobra.Command {
 			}
 			if o.Lifetime, err = lifetime(expires); err != nil {
 				return usagef("--expires: %v", err)
+			}
+			if _, err := phantom.ParseScope(o.Scope); err != nil {
+				return usagef("--scope: %v", err)
 			}
 			made, err := i.CreateToken(ctx, o)
 			if err != nil {

@@ -45,12 +45,15 @@ const (
 
 // Doctor examines everything that an owner could get wrong.
 func (a *App) Doctor(ctx context.Context) []Check {
-	checks := []Check{{"config", Good, "every file of " + a.Config.Home.Config() + " is understood", ""}}
+	var checks []Check
+	if len(a.Config.Disabled) == 0 {
+		checks = append(checks, Check{"config", Good, "every file of " + a.Config.Home.Config() + " is understood", ""})
+	}
 	for _, d := range a.Config.Disabled {
 		checks = append(checks, Check{"config", Warn, d.Part + " is off: " + d.Reason, "mend the block named there; the other parts go on without it"})
 	}
 	checks = append(checks,
-		a.checkPermissions(), a.checkModel(ctx), a.checkPort(ctx), a.checkSandbox(), checkClock(), a.checkDisk(), a.checkDatabase(ctx), a.checkAudit(ctx), a.checkDelivery(ctx), a.checkMemory(ctx), a.checkLearning(ctx), a.checkTokens(ctx), a.checkMCP(), a.checkDynamic(), a.checkRemote())
+		a.checkPermissions(), a.checkModel(ctx), a.checkPort(ctx), a.checkSandbox(), checkClock(), a.checkDisk(), a.checkDatabase(ctx), a.checkAudit(ctx), a.checkDelivery(ctx), a.checkMemory(ctx), a.checkLearning(ctx), a.checkTokens(ctx), a.checkMCP(), a.checkDynamic(), a.checkRemote(ctx))
 	return append(checks, a.checkChannels(ctx)...)
 }
 

@@ -41,7 +41,8 @@ func remoteServers(c *config.Config) []remote.Server {
 }
 
 // checkRemote looks at the servers whose tools are the agent's.
-func (a *App) checkRemote() Check {
+func (a *App) checkRemote(ctx context.Context) Check {
+	a.remote.Settle(ctx, settleTime) // who was just started has tried none yet
 	c := Check{Name: "servers", Status: Good, Detail: "no peers and no MCP servers are configured"}
 	var said, mend []string
 	for _, s := range a.remote.States() {

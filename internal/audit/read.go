@@ -63,7 +63,7 @@ func (r *Reader) Files(ctx context.Context, turn phantom.TurnID, limit int) ([]F
 		return nil, fmt.Errorf("read files: %w", err)
 	}
 	defer rows.Close()
-	var files []FileRow
+	files := []FileRow{}
 	for rows.Next() {
 		var f FileRow
 		var at int64

@@ -231,7 +231,9 @@ func TestUnusableHomes(t *testing.T) {
 			path := filepath.Join(h.Config(), "guard.yaml")
 			return errors.Join(os.Remove(path), os.Mkdir(path, 0o700))
 		},
-		"secrets are a directory": func(h config.Home) error { return os.Mkdir(h.EnvFile(), 0o700) },
+		"secrets are a directory": func(h config.Home) error {
+			return errors.Join(os.Remove(h.EnvFile()), os.Mkdir(h.EnvFile(), 0o700))
+		},
 		"config file is a pipe": func(h config.Home) error {
 			path := filepath.Join(h.Config(), "mcp.yaml")
 			return errors.Join(os.Remove(path), os.Symlink("/dev/null", path))

@@ -225,7 +225,8 @@ func (w *writer) create(name string, data []byte) error {
 	return nil
 }
 
-// secrets adds those typed in to .env.local, below what stands there.
+// secrets adds those typed in to .env.local, below what stands there. The file
+// is made in any case: one that a shell makes could be read by others.
 func (w *writer) secrets(typed map[string]secret.Value) error {
 	const name = ".env.local"
 	old, err := w.root.ReadFile(name)
@@ -255,11 +256,11 @@ func (w *writer) secrets(typed map[string]secret.Value) error {
 		out.WriteString(key + "=" + line + "\n")
 		added++
 	}
-	if added == 0 {
-		return nil
-	}
-	if fresh {
+	switch {
+	case fresh:
 		return w.create(name, out.Bytes())
+	case added == 0:
+		return nil
 	}
 	return atomicfile.WriteRoot(w.root, name, out.Bytes(), 0o600)
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -108,7 +109,7 @@ func TestInitWritesAPrivateHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		".gitignore",
+		".env.local", ".gitignore",
 		"config/channels.yaml", "config/evolution.yaml", "config/guard.yaml", "config/mcp.yaml", "config/memory.yaml", "config/phantom.yaml", "config/roles/swe.yaml",
 		"data/lock",
 		"phantom-config/constitution.md", "phantom-config/domain-knowledge.md", "phantom-config/persona.md",
@@ -268,12 +269,15 @@ func TestInitFromTheEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	created, err := config.Init(h, config.DefaultAnswers())
-	if err != nil {
+	if _, err := config.Init(h, config.DefaultAnswers()); err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(created, ".env.local") {
-		t.Error("secrets of the environment were written")
+	raw, err := os.ReadFile(h.EnvFile())
+	if err != nil || len(raw) == 0 || raw[0] != '#' || bytes.Count(raw, []byte("\n")) != 1 {
+		t.Errorf(".env.local = %q, %v: it is to have its first line only", raw, err)
+	}
+	if info, err := os.Stat(h.EnvFile()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf(".env.local: %v, %v: others could read what is put into it", info, err)
 	}
 	for name := range set {
 		t.Setenv(name, "")

@@ -220,7 +220,7 @@ func TestSend(t *testing.T) {
 	if !slices.Equal(m.To, []string{"bob@other.example", "eve@friends.example"}) || field(t, m, "Subject") != "Hi Bcc: eve@evil.example" || field(t, m, "Auto-Submitted") != "auto-generated" {
 		t.Errorf("it went to %q as %s", m.To, m.Raw)
 	}
-	if err := send("bob@other.example", "eve@friends.example"); err == nil || !strings.Contains(err.Error(), "the limit of 3 messages a day is reached (2 were sent, 2 more are wanted)") {
+	if err := send("bob@other.example", "eve@friends.example"); err == nil || !strings.Contains(err.Error(), "the limit of 3 recipients a day is reached (2 were written to, tries included, 2 more are wanted)") {
 		t.Errorf("the limit is not kept: %v", err)
 	}
 	again, err := New(k.Deps) // a new process
@@ -232,7 +232,7 @@ func TestSend(t *testing.T) {
 	if err := send(owner); err == nil {
 		t.Error("a failure is not told")
 	}
-	if err := send(owner); err == nil || !strings.Contains(err.Error(), "is reached (3 were sent") {
+	if err := send(owner); err == nil || !strings.Contains(err.Error(), "is reached (3 were written to, tries included") {
 		t.Errorf("after a restart, and a try that failed: %v", err)
 	}
 	if n := len(server.Sent()); n != 1 {

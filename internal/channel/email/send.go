@@ -178,7 +178,7 @@ func (c *Channel) count(ctx context.Context, n int, now time.Time) error {
 		}
 	}
 	if sent+n > c.PerDay {
-		return fmt.Errorf("the limit of %d messages a day is reached (%d were sent, %d more are wanted): the owner can raise email.per_day in config/channels.yaml", c.PerDay, sent, n)
+		return fmt.Errorf("the limit of %d recipients a day is reached (%d were written to, tries included, %d more are wanted): the owner can raise email.per_day in config/channels.yaml", c.PerDay, sent, n)
 	}
 	return c.Ledger.Set(ctx, countKey, today+" "+strconv.Itoa(sent+n))
 }

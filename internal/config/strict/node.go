@@ -49,6 +49,7 @@ type Node struct {
 	path   string // "spend.per_day_usd"
 	line   int
 	syntax ast.Node
+	hidden bool // its value comes out of a variable and from nowhere else
 }
 
 // Parse reads a YAML document under the name that errors give it; a nil raw

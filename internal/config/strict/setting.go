@@ -200,6 +200,7 @@ func Hidden(key, suggested string, to *secret.Value, r Rule) Field {
 			n.Problem("a secret must not stand in a config file: write `%s` here and put the value into the environment or into .env.local", n.secretLine(suggested))
 			return
 		}
+		n.hidden = true
 		value, ok := n.scalar(kindText, r.Want)
 		if !ok {
 			return
@@ -303,6 +304,9 @@ func (n Node) expand(raw string) (value string, replaced, ok bool) {
 		case hasDefault:
 			out.WriteString(otherwise)
 		case n.file.off:
+			return "", false, false
+		case n.hidden:
+			n.Problem("the variable %s is not set: set it in the environment or in .env.local", name)
 			return "", false, false
 		default:
 			n.Problem("the variable %s is not set: set it in the environment or in .env.local, or write ${%s:-default}", name, name)
