@@ -297,9 +297,6 @@ func TestExplainIsJSON(t *testing.T) {
 }
 
 func TestSpeed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("timing")
-	}
 	p := testPolicy(t)
 	all := slices.Concat(corpus(t, "dangerous.jsonl"), corpus(t, "harmless.jsonl"))
 	var times []time.Duration

@@ -43,7 +43,7 @@ func FuzzRules(f *testing.F) {
 	rules := gatetest.Rules(f)
 	f.Fuzz(func(t *testing.T, file, change, target, content, rationale string, how uint64) {
 		if len(content)+len(target)+len(rationale) > 4096 {
-			t.Skip("longer than any delta may be")
+			return // longer than any delta may be
 		}
 		delta := selfconf.Delta{File: file, Type: selfconf.Change(change), Target: target, Content: content, Rationale: rationale}
 		first, again := judge(rules, docs, delta), judge(rules, docs, delta)

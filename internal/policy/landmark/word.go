@@ -288,7 +288,9 @@ func HostPort(arg string) (host, port string) {
 	if _, rest, ok := strings.Cut(arg, "://"); ok {
 		arg = rest
 	}
-	arg, _, _ = strings.Cut(arg, "/")
+	if end := strings.IndexAny(arg, "/?#"); end >= 0 {
+		arg = arg[:end]
+	}
 	if at := strings.LastIndex(arg, "@"); at >= 0 {
 		arg = arg[at+1:]
 	}
@@ -302,11 +304,8 @@ func HostPort(arg string) (host, port string) {
 // Loopback reports whether a host is this machine, in any of the ways to write
 // its address.
 func Loopback(host string) bool {
-	host = strings.ToLower(strings.Trim(host, "[]"))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal" {
-		return true
-	}
-	if host == "0" {
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal" || host == "0" {
 		return true
 	}
 	a, ok := address(host)

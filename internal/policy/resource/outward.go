@@ -12,7 +12,8 @@ import (
 // that everybody reads. What is published there cannot be called back.
 func (u Use) Published() bool {
 	w := u.words()
-	if u.has("--dry-run", "--dryRun", "--help", "-h") || u.Program != "gem" && u.Program != "dotnet" && u.has("-n") {
+	// Some programs take the last word on it, and "false" behind the option.
+	if u.has("--help", "-h") || u.has("--dry-run") && !u.has("--no-dry-run", "false") || u.has("-n") && slices.Contains([]string{"cargo", "dart", "flutter"}, u.Program) {
 		return false
 	}
 	name := u.Program
@@ -64,7 +65,7 @@ func (u Use) Published() bool {
 func (u Use) Opened() bool {
 	switch u.Program {
 	case "ssh", "autossh":
-		return u.opts("BbcDEeFIiJLlmOopQRSWw").Has("R")
+		return u.opts("BbcDEeFIiJLlmOopQRSWw").Has("R") || slices.ContainsFunc(u.Args, func(a string) bool { return strings.Contains(strings.ToLower(a), "remoteforward") })
 	case "ttyd", "gotty", "shellinaboxd", "wetty", "tmate", "upterm", "sshx", "teleconsole":
 		return !u.has("--version", "-v", "--help", "-h")
 	case "awk", "gawk", "mawk":
@@ -97,11 +98,14 @@ func (u Use) Administered() bool {
 		method, _ := o.Value("X", "request")
 		return method != "" && method != "GET" && method != "HEAD" || o.Has("d", "data", "data-binary", "json", "T", "F")
 	}
-	return slices.ContainsFunc(u.Args, func(a string) bool {
-		host, port := landmark.HostPort(a)
+	ruled := func(host, port string) bool {
 		// Docker, etcd, Caddy and the kubelet.
 		return slices.Contains([]string{"2375", "2376", "4243", "2379", "2019", "10250", "10255"}, port) && landmark.Loopback(host)
-	})
+	}
+	if o := u.opts("iopqswXxIOTVmM").Operands; len(o) > 1 && ruled(o[0], o[1]) {
+		return true // nc
+	}
+	return slices.ContainsFunc(u.Args, func(a string) bool { return ruled(landmark.HostPort(a)) })
 }
 
 // Filled reports whether a disk or the memory is filled until there is none left.
