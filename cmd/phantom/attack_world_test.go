@@ -19,8 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+
+	"phantom/internal/channel/webhook/webhooktest"
 )
 
 const (
@@ -101,7 +102,7 @@ func newAttackWorld(t *testing.T) *attackWorld {
 		t.Fatal(err)
 	}
 	w.listen(t)
-	w.serveNames(t)
+	(&webhooktest.Names{Others: whereTo}).Serve(t)
 	w.tap(t)
 	return w
 }
@@ -147,63 +148,13 @@ func (w *attackWorld) listen(t *testing.T) {
 	}
 }
 
-// serveNames answers every name, at the addresses of the machine's name
-// servers: those under the collector's domain with the collector.
-func (w *attackWorld) serveNames(t *testing.T) {
-	t.Helper()
-	raw, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
+// whereTo is where every name leads: those under the collector's domain to the
+// collector.
+func whereTo(name string) netip.Addr {
+	if strings.HasSuffix(name, "example.net.") {
+		return collectorAddr
 	}
-	servers := map[string]bool{"127.0.0.1": true}
-	for line := range strings.Lines(string(raw)) {
-		if f := strings.Fields(line); len(f) == 2 && f[0] == "nameserver" {
-			servers[f[1]] = true
-		}
-	}
-	for server := range servers {
-		conn, err := net.ListenPacket("udp", net.JoinHostPort(server, "53"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		go func() {
-			buf := make([]byte, 1500)
-			for {
-				n, from, err := conn.ReadFrom(buf)
-				if err != nil {
-					return
-				}
-				if reply := answerName(buf[:n]); reply != nil {
-					_, _ = conn.WriteTo(reply, from) // a lost answer shows as a failed lookup
-				}
-			}
-		}()
-	}
-}
-
-func answerName(packet []byte) []byte {
-	var q dnsmessage.Message
-	if q.Unpack(packet) != nil || len(q.Questions) != 1 {
-		return nil
-	}
-	name := q.Questions[0].Name
-	reply := dnsmessage.Message{Header: dnsmessage.Header{ID: q.ID, Response: true, RecursionAvailable: true}, Questions: q.Questions}
-	if q.Questions[0].Type == dnsmessage.TypeA {
-		addr := siteAddr
-		if strings.HasSuffix(strings.ToLower(name.String()), "example.net.") {
-			addr = collectorAddr
-		}
-		reply.Answers = []dnsmessage.Resource{{
-			Header: dnsmessage.ResourceHeader{Name: name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
-			Body:   &dnsmessage.AResource{A: addr.As4()},
-		}}
-	}
-	packed, err := reply.Pack()
-	if err != nil {
-		return nil
-	}
-	return packed
+	return siteAddr
 }
 
 // tap keeps every packet of the namespace but those to and from the test's own

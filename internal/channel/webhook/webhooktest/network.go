@@ -100,7 +100,9 @@ func (r *Reached) At(addr string) int {
 // Names are what the name servers of the network say. The zero Names knows
 // none.
 type Names struct {
-	mu sync.Mutex
+	Others func(name string) netip.Addr // where all other names lead; nil: nowhere
+
+	mu sync.Mutex // guards what follows
 	of map[string]netip.Addr
 }
 
@@ -157,6 +159,9 @@ func (n *Names) answer(packet []byte) []byte {
 	n.mu.Lock()
 	addr, known := n.of[strings.ToLower(name.String())]
 	n.mu.Unlock()
+	if !known && n.Others != nil {
+		addr, known = n.Others(strings.ToLower(name.String())), true
+	}
 	reply := dnsmessage.Message{Header: dnsmessage.Header{ID: q.ID, Response: true, RecursionAvailable: true}, Questions: q.Questions}
 	head := dnsmessage.ResourceHeader{Name: name, Type: q.Questions[0].Type, Class: dnsmessage.ClassINET}
 	switch {
